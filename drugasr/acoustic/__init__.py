@@ -1,0 +1,1 @@
+"""HuBERT and its CTC relatives: build, load, save, freeze, run."""

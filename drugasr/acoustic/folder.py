@@ -1,0 +1,118 @@
+"""A CTC model as a folder: what `save_pretrained` writes, the processor, a model card and `drugasr.json`."""
+
+import importlib.metadata
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import torch
+from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
+from transformers.utils import logging as transformers_logging
+
+from drugasr import storage
+from drugasr.acoustic.small import build_small
+from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary, read_vocabulary
+from drugasr.errors import ModelError
+
+SMALL = "small"
+FACTS_FILE = "drugasr.json"
+
+
+def start_model(base: str, seed: int) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
+    """The model that a training starts from: `small` is built (drawn from `seed`), anything else is loaded."""
+    if base == SMALL:
+        vocabulary = Vocabulary(LIBRISPEECH)
+        return build_small(vocabulary, seed), make_processor(vocabulary), vocabulary
+    return load_model(base)
+
+
+def load_model(base: str) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
+    """A CTC model from a folder, a URI of one, or the Hugging Face hub. Raises ModelError."""
+    check_base(base)
+    transformers_logging.disable_progress_bar()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = base
+        if "://" in base:
+            storage.download_folder(base, scratch)
+            folder = scratch
+        try:
+            processor = Wav2Vec2Processor.from_pretrained(folder)
+            # Eager attention: on CPU its backward is faster than SDPA's at these lengths.
+            attention = "sdpa" if torch.cuda.is_available() else "eager"
+            model = AutoModelForCTC.from_pretrained(folder, attn_implementation=attention, ctc_zero_infinity=True, layerdrop=0.0)
+        except (OSError, ValueError) as error:
+            raise ModelError(_cannot_load(base, error)) from error
+        return model, processor, _vocabulary_of(processor)
+
+
+def check_base(base: str) -> None:
+    """Raises ModelError when `base` cannot be had, in seconds: transformers' own retries take minutes."""
+    if base == SMALL or "://" in base or os.path.isdir(base):
+        return
+    try:
+        if not isinstance(huggingface_hub.try_to_load_from_cache(base, "config.json"), str):
+            huggingface_hub.HfApi().model_info(base, timeout=5)
+    except Exception as error:  # the client raises whatever its transport does
+        raise ModelError(_cannot_load(base, error)) from error
+
+
+def make_processor(vocabulary: Vocabulary) -> Wav2Vec2Processor:
+    """Feature extractor (zero mean, unit variance, attention mask) and tokenizer for a model of our own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "vocab.json"
+        path.write_text(json.dumps({token: i for i, token in enumerate(vocabulary.tokens)}))
+        tokenizer = Wav2Vec2CTCTokenizer(str(path), do_lower_case=False)
+    extractor = Wav2Vec2FeatureExtractor(feature_size=1, sampling_rate=16_000, do_normalize=True, return_attention_mask=True)
+    return Wav2Vec2Processor(feature_extractor=extractor, tokenizer=tokenizer)
+
+
+def save_model(folder: Path, model: PreTrainedModel, processor: Wav2Vec2Processor, facts: Mapping[str, Any]) -> None:
+    """Writes the model folder; `drugasr.json` (the facts and the versions) last, as the mark that it is whole."""
+    transformers_logging.disable_progress_bar()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    versions = {name: importlib.metadata.version(name) for name in ("drugasr", "torch", "transformers")}
+    facts = {**facts, "versions": versions}
+    (folder / "README.md").write_text(_card(facts))
+    (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+
+
+def read_facts(folder: str) -> dict[str, Any]:
+    """`drugasr.json` of a model folder; raises ModelError when there is none."""
+    uri = storage.join(folder, FACTS_FILE)
+    if not storage.exists(uri):
+        raise ModelError(f"{folder} is not a finished drugasr model: it holds no {FACTS_FILE}")
+    return storage.read_json(uri)
+
+
+def _vocabulary_of(processor: Wav2Vec2Processor) -> Vocabulary:
+    with tempfile.TemporaryDirectory() as scratch:
+        processor.tokenizer.save_vocabulary(scratch)
+        return read_vocabulary(Path(scratch))
+
+
+def _cannot_load(base: str, error: Exception) -> str:
+    if os.path.isdir(base) or "://" in base:
+        return f"{base} is not the folder of a CTC model: {error}"
+    return (
+        f"cannot load the model {base!r}: there is no such folder, and the Hugging Face hub gave: {str(error).splitlines()[0]}. "
+        f"Either run where the hub can be reached, or download it elsewhere (`hf download {base} --local-dir FOLDER`), "
+        "copy the folder here and use --set model.base=FOLDER; --preset mini needs no hub at all"
+    )
+
+
+def _card(facts: Mapping[str, Any]) -> str:
+    """Model card with a `model-index`, so that Hugging Face tools show the metrics."""
+    metrics = facts.get("metrics", {})
+    listed = "".join(f"    - type: {name}\n      value: {value}\n" for name, value in sorted(metrics.items()) if name in ("cer", "wer", "top1", "top5"))
+    return (
+        "---\nlibrary_name: transformers\npipeline_tag: automatic-speech-recognition\nlanguage: en\nmodel-index:\n- name: drugasr\n  results:\n"
+        "  - task:\n      type: automatic-speech-recognition\n    dataset:\n      type: drugasr\n      name: spoken drug names (validation voices)\n"
+        f"    metrics:\n{listed}---\n# Spoken drug names\n\nA CTC model of drugasr, fine-tuned on synthetic speech. Load it with\n"
+        '`transformers.pipeline("automatic-speech-recognition", model=FOLDER)` or `drugasr.recognition.Recognizer.from_dir(FOLDER, lexicon)`.\n\n'
+        f"```json\n{json.dumps(facts, indent=2, sort_keys=True)}\n```\n"
+    )

@@ -1,0 +1,170 @@
+"""Every setting, with its unit and range. `drugasr.presets` fills them in; nothing else has defaults.
+
+The classes are frozen and validated on construction; a bad value raises pydantic's ValidationError,
+which `drugasr.presets.load` turns into a ConfigError that names the field.
+"""
+
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+settings = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+VoiceName = Annotated[str, Field(pattern=r"^[a-z0-9_]+:\S+$")]
+
+
+@settings
+class LexiconConfig:
+    source: str = "quick50"
+    """A shipped tier (quick50, top500, full) or the path or URI of a list of names."""
+    max_letters: Annotated[int, Field(ge=4, le=200)] = 60
+    """Names longer than this, in letters, are refused: too long to say in one breath."""
+
+
+@settings
+class CorpusConfig:
+    train_voices: Annotated[tuple[VoiceName, ...], Field(min_length=1)]
+    """Voices that training hears, each `engine:voice`, such as `espeak:en-us+f3`."""
+    validation_voices: Annotated[tuple[VoiceName, ...], Field(min_length=1)]
+    """Voices that choose the checkpoint and the configuration; in no other split."""
+    test_voices: Annotated[tuple[VoiceName, ...], Field(min_length=1)]
+    """Voices that only the evaluation hears; in no other split."""
+    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1.0,)
+    """Speaking rates relative to the engine's normal one, 0.5 to 2; every voice speaks at each."""
+    pitches: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1.0,)
+    """Pitches relative to the voice's normal one, 0.5 to 2; every voice speaks at each."""
+    augmentation: Literal["none", "light"] = "light"
+    """The recipe that degrades copies of a training clip (`drugasr.corpus.augmentation`)."""
+    num_augmented: Annotated[int, Field(ge=0, le=100)] = 1
+    """Augmented copies of each training utterance, beside the clean one."""
+    unseen_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Share of the names that training never hears; validation and test hold every name."""
+    max_failure_fraction: Fraction = 0.02
+    """The synthesis fails when more than this share of the clips cannot be made."""
+    clips_per_shard: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """Clips that one Parquet file aims at; a file is the unit of parallel work and of resuming."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Chooses the unseen names and every augmentation."""
+
+    @model_validator(mode="after")
+    def _splits_apart(self):
+        splits = {"train": self.train_voices, "validation": self.validation_voices, "test": self.test_voices}
+        owner: dict[str, str] = {}
+        for split, voices in splits.items():
+            for voice in voices:
+                if voice in owner:
+                    raise ValueError(f"voice {voice!r} stands in {owner[voice]} and in {split}: a voice belongs to one split, once")
+                owner[voice] = split
+        for name, values in (("rates", self.rates), ("pitches", self.pitches)):
+            if not all(0.5 <= value <= 2 for value in values) or len(set(values)) != len(values):
+                raise ValueError(f"{name} must be different numbers from 0.5 to 2, not {list(values)}")
+        return self
+
+
+@settings
+class ModelConfig:
+    base: str = "small"
+    """`small` builds the 2.1 M-parameter HuBERT from scratch; otherwise a model folder or a hub name."""
+    frozen_layers: Annotated[int, Field(ge=0)] = 0
+    """Transformer layers that stay as they are, counted from the bottom."""
+    freeze_convolution: bool = True
+    """Whether the convolutional front end stays as it is; it always does under a frozen layer."""
+
+
+@settings
+class TrainingConfig:
+    num_epochs: PositiveInt
+    """Passes over the training split."""
+    learning_rate: PositiveFloat
+    """Peak learning rate of AdamW, reached after the warm-up."""
+    warmup_fraction: Fraction = 0.1
+    """Share of the steps over which the learning rate rises linearly."""
+    hold_fraction: Fraction = 0.4
+    """Share of the steps at the peak; the rest decays exponentially."""
+    final_lr_fraction: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Learning rate of the last step, relative to the peak."""
+    batch_s: PositiveFloat = 20.0
+    """Audio in one optimiser step over all workers together, padding included, in seconds."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    max_grad_norm: PositiveFloat = 5.0
+    """Gradients are scaled down to this L2 norm."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Dropout in the trained transformer layers and before the head."""
+    mask_time_prob: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """SpecAugment: share of the frames covered by masks of 10 frames; 0 turns it off."""
+    max_clip_s: PositiveFloat = 15.0
+    """Longer training clips are left out, and counted."""
+    clip_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training clips that is used, chosen by id; for quick trials."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _schedule_fits(self):
+        if self.warmup_fraction + self.hold_fraction > 1:
+            raise ValueError(f"warmup_fraction + hold_fraction must be at most 1, not {self.warmup_fraction + self.hold_fraction}")
+        return self
+
+
+@settings
+class TuningConfig:
+    num_trials: PositiveInt
+    num_epochs: PositiveInt
+    """Epochs of a trial that is not stopped early."""
+    frozen_layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    """The frozen-layer counts to choose from."""
+    min_learning_rate: PositiveFloat
+    max_learning_rate: PositiveFloat
+    """The learning rate is drawn log-uniformly between these two."""
+    grace_epochs: PositiveInt = 1
+    """ASHA stops no trial before this many epochs."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 2
+    """ASHA keeps one trial in this many at each rung."""
+    max_concurrent: PositiveInt = 2
+    """Trials at the same time; fewer when the cluster has no room for them."""
+    clip_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training clips that a trial uses."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _range(self):
+        if self.min_learning_rate > self.max_learning_rate:
+            raise ValueError(f"min_learning_rate {self.min_learning_rate} is above max_learning_rate {self.max_learning_rate}")
+        return self
+
+
+@settings
+class ClusterConfig:
+    num_workers: PositiveInt = 2
+    """Data-parallel training workers of one training."""
+    cpus_per_worker: PositiveFloat = 1.0
+    """Logical CPUs that Ray sets aside for a training worker."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs of a training worker; 0 trains on CPUs."""
+    cpus_per_task: PositiveFloat = 1.0
+    """Logical CPUs of one synthesis or evaluation task."""
+
+
+@settings
+class ServingConfig:
+    num_replicas: PositiveInt = 1
+    cpus_per_replica: PositiveFloat = 1.0
+    host: str = "127.0.0.1"
+    """Address that the HTTP proxy listens on; 0.0.0.0 opens it to the network."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """TCP port; 0 takes a free one."""
+
+
+@settings
+class Config:
+    corpus: CorpusConfig
+    training: TrainingConfig
+    tuning: TuningConfig
+    lexicon: LexiconConfig = field(default_factory=LexiconConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    serving: ServingConfig = field(default_factory=ServingConfig)

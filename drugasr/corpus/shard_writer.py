@@ -1,0 +1,106 @@
+"""One shard of the plan becomes one Parquet file; clips that an older file holds are kept, not made again."""
+
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from drugasr import storage
+from drugasr.corpus.clip import make_row, plan_columns
+from drugasr.corpus.plan import Shard, Utterance
+from drugasr.corpus.reading import read_file
+from drugasr.corpus.schema import CORPUS_SCHEMA, FAILURE_SCHEMA
+from drugasr.errors import VoiceFailure
+
+_FILE_NAME = re.compile(r"part-(\d+)-of-(\d+)-[0-9a-f]+\.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardReport:
+    split: str
+    file_name: str
+    num_clips: int
+    num_failures: int
+    num_made: int
+    """Clips made now; the others were taken over from an older file."""
+    speech_s: float
+
+
+def write_shard(corpus_uri: str, shard: Shard, older_files: list[str]) -> ShardReport:
+    """Writes `<corpus>/<split>/<shard file>` and, where clips failed, `<corpus>/failures/<same name>`."""
+    kept = _read_kept(corpus_uri, shard, older_files)
+    rows, failures, num_made = [], [], 0
+    for utterance in shard.utterances():
+        if utterance.id in kept:
+            rows.append(kept[utterance.id] | plan_columns(utterance))
+            continue
+        num_made += 1
+        try:
+            rows.append(make_row(utterance))
+        except VoiceFailure as error:
+            failures.append(_failure(utterance, shard.split, error))
+    failures_uri = failures_location(corpus_uri, shard.split, shard.file_name)
+    if failures:
+        _write(failures_uri, failures, FAILURE_SCHEMA)
+    _write(storage.join(corpus_uri, shard.split, shard.file_name), rows, CORPUS_SCHEMA)
+    if not failures and storage.exists(failures_uri):
+        storage.delete_file(failures_uri)
+    return ShardReport(
+        split=shard.split,
+        file_name=shard.file_name,
+        num_clips=len(rows),
+        num_failures=len(failures),
+        num_made=num_made,
+        speech_s=sum(row["duration_s"] for row in rows),
+    )
+
+
+def report_of_file(corpus_uri: str, split: str, file_name: str) -> ShardReport:
+    """The report of a file that is already there."""
+    durations = read_file(corpus_uri, split, file_name, ["duration_s"])["duration_s"]
+    return ShardReport(
+        split=split, file_name=file_name, num_clips=len(durations), num_failures=0, num_made=0,
+        speech_s=pc.sum(durations).as_py() or 0.0,
+    )  # fmt: skip
+
+
+def failures_location(corpus_uri: str, split: str, file_name: str) -> str:
+    return storage.join(corpus_uri, "failures", f"{split}-{file_name}")
+
+
+def _read_kept(corpus_uri: str, shard: Shard, older_files: list[str]) -> dict[str, dict[str, Any]]:
+    """Rows of the older files of this split that the shard wants again, by id."""
+    wanted = {utterance.id for utterance in shard.utterances()}
+    kept: dict[str, dict[str, Any]] = {}
+    for file_name in older_files:
+        if _may_share_names(file_name, shard):
+            ids = read_file(corpus_uri, shard.split, file_name, ["id"])["id"]
+            mask = pc.is_in(ids, value_set=pa.array(wanted, pa.string()))
+            if pc.any(mask).as_py():
+                kept |= {row["id"]: row for row in read_file(corpus_uri, shard.split, file_name).filter(mask).to_pylist()}
+    return kept
+
+
+def _may_share_names(file_name: str, shard: Shard) -> bool:
+    """Bucket numbers are a name's hash modulo a power of two, so they agree modulo the smaller power."""
+    match = _FILE_NAME.fullmatch(file_name)
+    if match is None:
+        return False
+    modulus = min(int(match[2]), shard.num_buckets)
+    return int(match[1]) % modulus == shard.bucket % modulus
+
+
+def _failure(utterance: Utterance, split: str, error: VoiceFailure) -> dict[str, Any]:
+    columns = plan_columns(utterance)
+    return {name: columns[name] for name in ("id", "text", "drug_id", "engine", "voice")} | {"split": split, "error": str(error)}
+
+
+def _write(uri: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    buffer = io.BytesIO()
+    # FLAC does not compress further, and a page index would only cost.
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression={"audio.bytes": "NONE"} if "audio" in schema.names else "snappy")
+    storage.write_bytes(uri, buffer.getvalue())

@@ -1,0 +1,65 @@
+"""Every error that drugasr raises on purpose.
+
+DrugasrError              something went wrong; exit code 1
+├── InputError            what the user gave is wrong; exit code 2
+│   ├── ConfigError       a setting has a wrong name, type or range
+│   ├── LexiconError      the list of names is missing, empty or has bad rows
+│   ├── AudioError        a clip cannot be decoded, or is empty, too short or too long
+│   ├── VoiceError        a voice is unknown, or its engine is not installed
+│   └── ModelError        a model cannot be found, loaded or used for this task
+├── VoiceFailure          an engine failed on one text; recorded for that row alone
+├── CapacityError         the request does not fit the cluster
+├── StorageError          a location cannot be read or written
+├── CorpusError           the corpus is missing, incomplete or fails its quality threshold
+└── TrainingError         training cannot go on (diverged, or no usable clip)
+"""
+
+
+class DrugasrError(Exception):
+    """Base of every deliberate error. `exit_code` is what a job ends with."""
+
+    exit_code = 1
+
+
+class InputError(DrugasrError):
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    pass
+
+
+class LexiconError(InputError):
+    pass
+
+
+class AudioError(InputError):
+    pass
+
+
+class VoiceError(InputError):
+    pass
+
+
+class ModelError(InputError):
+    pass
+
+
+class VoiceFailure(DrugasrError):
+    pass
+
+
+class CapacityError(DrugasrError):
+    pass
+
+
+class StorageError(DrugasrError):
+    pass
+
+
+class CorpusError(DrugasrError):
+    pass
+
+
+class TrainingError(DrugasrError):
+    pass

@@ -1,0 +1,1 @@
+"""Names of drugs: the shipped lists, reading a user's own, sound-alikes."""

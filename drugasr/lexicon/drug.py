@@ -1,0 +1,41 @@
+"""A drug as the recogniser knows it, and the closed list of them that it chooses from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from drugasr.fingerprint import fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drug:
+    id: str
+    """Stable identity: the list's `id` (or `rxcui`) column, else the spoken form."""
+    name: str
+    """As the list writes it, for display."""
+    spoken: str
+    """What is said, in the model's alphabet: lower-case a to z, apostrophe and single spaces."""
+    kind: str = ""
+    """`generic`, `brand` or empty."""
+    generic: str = ""
+    """Generic name of a brand, where the list tells."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Drugs in the order of their list; spoken forms and ids are unique (`reading` checks it)."""
+
+    name: str
+    drugs: Sequence[Drug]
+
+    def __len__(self) -> int:
+        return len(self.drugs)
+
+    @cached_property
+    def by_id(self) -> dict[str, Drug]:
+        return {drug.id: drug for drug in self.drugs}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Name of the content: changes when any drug does."""
+        return fingerprint([(d.id, d.name, d.spoken) for d in self.drugs])

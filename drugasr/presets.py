@@ -1,0 +1,150 @@
+"""Presets, and how a run's configuration is put together: preset, then TOML file, then `--set a.b=c`."""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from drugasr import storage
+from drugasr.config import ClusterConfig, Config, CorpusConfig, LexiconConfig, ModelConfig, TrainingConfig, TuningConfig
+from drugasr.errors import ConfigError, StorageError
+
+# The variants f5 and m5 and Pico's British voice are kept for testing, in every preset.
+TEST_VOICES = ("espeak:en-us+f5", "espeak:en-us+m5", "espeak:en-gb-scotland+f5", "espeak:en-gb-scotland+m5", "pico:en-GB")
+VALIDATION_VOICES = ("espeak:en-us+Annie", "espeak:en+Andy", "espeak:en-gb-x-rp+Michael")
+_ACCENTS = ("en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
+_VARIANTS = ("f1", "f2", "f3", "f4", "m1", "m2", "m3", "m4", "m6", "m7", "m8")
+
+
+def mini() -> Config:
+    """Two CPU cores, no network: the 2.1 M-parameter HuBERT on a short list, in minutes."""
+    return Config(
+        lexicon=LexiconConfig(source="quick50"),
+        corpus=CorpusConfig(
+            train_voices=(
+                *(f"espeak:{accent}+{variant}" for accent in _ACCENTS[:6] for variant in _alternate(accent, 2)),
+                "pico:en-US",
+            ),
+            validation_voices=VALIDATION_VOICES,
+            test_voices=TEST_VOICES,
+        ),
+        model=ModelConfig(base="small", freeze_convolution=False),
+        training=TrainingConfig(num_epochs=8, learning_rate=1.5e-3),
+        tuning=TuningConfig(
+            num_trials=4, num_epochs=3, frozen_layers=(0, 1, 2, 3), min_learning_rate=5e-4, max_learning_rate=4e-3
+        ),
+        # Of the 4 logical CPUs that a laptop's Ray is given, two workers must leave room for the drivers.
+        cluster=ClusterConfig(num_workers=2, cpus_per_worker=0.9, cpus_per_task=1.0),
+    )
+
+
+def base() -> Config:
+    """One GPU or a few CPU nodes: `facebook/hubert-base-ls960` with a fresh head on the 500 commonest names."""
+    return Config(
+        lexicon=LexiconConfig(source="top500"),
+        corpus=_all_voices(num_augmented=2),
+        model=ModelConfig(base="facebook/hubert-base-ls960", frozen_layers=8),
+        training=TrainingConfig(num_epochs=10, learning_rate=1e-4, batch_s=100),
+        tuning=TuningConfig(
+            num_trials=12, num_epochs=4, frozen_layers=(0, 4, 6, 8, 10, 11), min_learning_rate=1e-5, max_learning_rate=1e-3
+        ),
+    )
+
+
+def large() -> Config:
+    """A GPU cluster: `facebook/hubert-large-ls960-ft`, whose CTC head is already trained."""
+    return Config(
+        lexicon=LexiconConfig(source="full"),
+        corpus=_all_voices(num_augmented=4),
+        model=ModelConfig(base="facebook/hubert-large-ls960-ft", frozen_layers=22),
+        training=TrainingConfig(num_epochs=10, learning_rate=3e-5, batch_s=400),
+        tuning=TuningConfig(
+            num_trials=16, num_epochs=4, frozen_layers=(12, 16, 18, 20, 22, 23), min_learning_rate=1e-6, max_learning_rate=3e-4
+        ),
+        cluster=ClusterConfig(num_workers=4, gpus_per_worker=1.0),
+    )
+
+
+PRESETS = {"mini": mini, "base": base, "large": large}
+
+
+def load(preset: str, toml_uri: str | None = None, assignments: Iterable[str] = ()) -> Config:
+    """The preset with the differences of a TOML file, then of `a.b=c` assignments. Raises ConfigError."""
+    if preset not in PRESETS:
+        raise ConfigError(f"preset {preset!r} is unknown: choose one of {', '.join(PRESETS)}")
+    values = dataclasses.asdict(PRESETS[preset]())
+    if toml_uri is not None:
+        _merge(values, _read_toml(toml_uri), origin=toml_uri)
+    for assignment in assignments:
+        _merge(values, _parse_assignment(assignment), origin=f"--set {assignment}")
+    return from_dict(values)
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """The inverse of `dataclasses.asdict(config)`. Raises ConfigError that names every bad field."""
+    try:
+        return TypeAdapter(Config).validate_python(values)
+    except ValidationError as error:
+        problems = (
+            f"  {_dotted(e['loc'])}: {e['msg']}" + ("" if isinstance(e["input"], dict) else f", not {e['input']!r}")
+            for e in error.errors()
+        )
+        raise ConfigError("the configuration is wrong:\n" + "\n".join(problems)) from error
+
+
+def _all_voices(num_augmented: int) -> CorpusConfig:
+    return CorpusConfig(
+        train_voices=(*(f"espeak:{accent}+{variant}" for accent in _ACCENTS for variant in _VARIANTS), "pico:en-US"),
+        validation_voices=VALIDATION_VOICES,
+        test_voices=TEST_VOICES,
+        rates=(0.85, 1.0, 1.2),
+        num_augmented=num_augmented,
+        clips_per_shard=1024,
+    )
+
+
+def _alternate(accent: str, count: int) -> tuple[str, ...]:
+    """`count` variants for an accent, so that neighbouring accents get different ones."""
+    start = _ACCENTS.index(accent)
+    females, males = _VARIANTS[:4], _VARIANTS[4:]
+    return tuple((females if i % 2 == 0 else males)[(start + i) % 4] for i in range(count))
+
+
+def _read_toml(uri: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(storage.read_bytes(uri).decode())
+    except StorageError as error:
+        raise ConfigError(f"--config: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {uri} is not TOML: {error}") from error
+
+
+def _parse_assignment(assignment: str) -> dict[str, Any]:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {assignment!r}: write it as section.field=value, such as training.num_epochs=3")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return value
+
+
+def _merge(values: dict[str, Any], differences: dict[str, Any], origin: str, path: str = "") -> None:
+    for key, value in differences.items():
+        if key not in values:
+            raise ConfigError(f"{origin}: there is no setting {path + key!r}; here are {', '.join(path + k for k in values)}")
+        if isinstance(values[key], dict):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{origin}: {path + key!r} is a section; set one of {', '.join(f'{path}{key}.{k}' for k in values[key])}")
+            _merge(values[key], value, origin, f"{path}{key}.")
+        else:
+            values[key] = value
+
+
+def _dotted(location: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in location)

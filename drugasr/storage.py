@@ -1,0 +1,93 @@
+"""Files at a URI: a local path, or anything pyarrow.fs understands (`s3://`, `gs://`).
+
+A file appears whole or not at all: it is written under a temporary name and renamed.
+"""
+
+import json
+import os
+import uuid
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from drugasr.errors import StorageError
+
+
+def locate(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system of `uri` and the path in it. Raises StorageError for a scheme nobody knows."""
+    if "://" not in uri:
+        return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+    try:
+        return fs.FileSystem.from_uri(uri)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StorageError(f"cannot use {uri!r} as a location: {error}") from error
+
+
+def join(uri: str, *names: str) -> str:
+    return "/".join([uri.rstrip("/"), *names])
+
+
+def exists(uri: str) -> bool:
+    filesystem, path = locate(uri)
+    return filesystem.get_file_info(path).type != fs.FileType.NotFound
+
+
+def list_files(uri: str, suffix: str = "") -> list[str]:
+    """Names (not paths) of the files directly in folder `uri`, sorted; none if there is no such folder."""
+    filesystem, path = locate(uri)
+    selector = fs.FileSelector(path, allow_not_found=True)
+    found = (info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File)
+    return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+
+
+def read_bytes(uri: str) -> bytes:
+    filesystem, path = locate(uri)
+    try:
+        with filesystem.open_input_stream(path) as stream:
+            return stream.read()
+    except OSError as error:
+        raise StorageError(f"cannot read {uri}: {error}") from error
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write `data` so that a reader sees either the old file or the new one, never a part."""
+    filesystem, path = locate(uri)
+    folder, name = path.rsplit("/", 1)
+    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
+    try:
+        filesystem.create_dir(folder, recursive=True)
+        with filesystem.open_output_stream(temporary) as stream:
+            stream.write(data)
+        filesystem.move(temporary, path)
+    except OSError as error:
+        raise StorageError(f"cannot write {uri}: {error}") from error
+
+
+def read_json(uri: str) -> Any:
+    try:
+        return json.loads(read_bytes(uri))
+    except json.JSONDecodeError as error:
+        raise StorageError(f"{uri} is not JSON: {error}") from error
+
+
+def write_json(uri: str, value: Any) -> None:
+    write_bytes(uri, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+
+
+def delete_file(uri: str) -> None:
+    filesystem, path = locate(uri)
+    filesystem.delete_file(path)
+
+
+def download_folder(uri: str, local_folder: str) -> None:
+    """Copy every file under folder `uri` to `local_folder`."""
+    filesystem, path = locate(uri)
+    fs.copy_files(path, local_folder, source_filesystem=filesystem)
+
+
+def upload_folder(local_folder: str, uri: str) -> None:
+    """Copy every file under `local_folder` to folder `uri`, file by file (write a marker last)."""
+    filesystem, path = locate(uri)
+    filesystem.create_dir(path, recursive=True)
+    fs.copy_files(local_folder, path, destination_filesystem=filesystem)

@@ -1,0 +1,71 @@
+"""How well a model hears the validation clips, shared out over the workers.
+
+Shapes: T frames, V vocabulary.
+"""
+
+import numpy as np
+import torch
+from rapidfuzz.distance import Levenshtein
+from transformers import PreTrainedModel, Wav2Vec2Processor
+
+from drugasr.acoustic.model import AcousticModel
+from drugasr.acoustic.vocabulary import Vocabulary
+from drugasr.decoding.frames import mask_dead
+from drugasr.decoding.greedy import decode_greedily
+from drugasr.decoding.likelihood import name_log_likelihoods
+from drugasr.decoding.ranking import rank
+from drugasr.decoding.trie import build_trie
+from drugasr.lexicon.drug import Lexicon
+from drugasr.training.batches import plan_steps
+from drugasr.training.clips import Clips
+from drugasr.training.criterion import ctc_losses
+from drugasr.training.workers import Workers
+
+_NUM_BEST = 5
+
+
+class Validator:
+    """Validates after each epoch, on the same clips and the same list of names."""
+
+    def __init__(self, clips: Clips, lexicon: Lexicon, processor: Wav2Vec2Processor, vocabulary: Vocabulary, batch_s: float) -> None:
+        self._clips, self._processor, self._vocabulary = clips, processor, vocabulary
+        self._steps = plan_steps(clips.durations_s, batch_s, seed=0, epoch=0)
+        self._drug_ids = [drug.id for drug in lexicon.drugs]
+        self._trie = build_trie([drug.spoken for drug in lexicon.drugs], vocabulary)
+
+    def metrics(self, model: PreTrainedModel, workers: Workers) -> dict[str, float]:
+        """Loss (nats a symbol), CER, WER, top-1, top-5 and the share of blank frames, over all workers' clips."""
+        acoustic = AcousticModel(model.eval(), self._processor, self._vocabulary, name="training")
+        sums = np.zeros(10)
+        for step in self._steps[workers.rank :: workers.size]:
+            for index, logp_TV in zip(step, acoustic.log_probs([self._clips.wave(i) for i in step]), strict=True):
+                sums += self._measure(index, logp_TV)
+        num_clips, loss, char_edits, chars, word_edits, words, top1, top5, blanks, frames = workers.sum(sums.tolist())
+        return {
+            "loss": loss / num_clips,
+            "cer": char_edits / chars,
+            "wer": word_edits / words,
+            "top1": top1 / num_clips,
+            "top5": top5 / num_clips,
+            "blank_fraction": blanks / frames,
+        }
+
+    def _measure(self, index: int, logp_TV: np.ndarray) -> list[float]:
+        clips, vocabulary = self._clips, self._vocabulary
+        loss = ctc_losses(torch.from_numpy(logp_TV)[None], [len(logp_TV)], [clips.labels[index]], vocabulary.blank)
+        logp_TV = mask_dead(logp_TV, vocabulary)
+        text, said = decode_greedily(logp_TV, vocabulary, 1.0).text, clips.texts[index]
+        best = rank(name_log_likelihoods(logp_TV, self._trie), _NUM_BEST).index_K
+        best_ids = [self._drug_ids[i] for i in best]
+        return [
+            1,
+            loss.item(),
+            Levenshtein.distance(said, text),
+            len(said),
+            Levenshtein.distance(said.split(), text.split()),
+            len(said.split()),
+            best_ids[:1] == [clips.drug_ids[index]],
+            clips.drug_ids[index] in best_ids,
+            (logp_TV.argmax(axis=1) == vocabulary.blank).sum(),
+            len(logp_TV),
+        ]

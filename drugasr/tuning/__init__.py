@@ -1,0 +1,1 @@
+"""The search over frozen layers and learning rate, and its report."""

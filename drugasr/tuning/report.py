@@ -1,0 +1,70 @@
+"""The page about a search: one HTML file that opens offline and asks the network for nothing."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from drugasr.tuning import plots
+from drugasr.tuning.trial import Trial, leaderboard, metric
+
+REFERENCE = (
+    "For comparison: the 2022 project that this one follows reported its best results from training the last "
+    "30 parameter tensors, which is about two layers of a 24-layer HuBERT, so about 22 frozen."
+)
+
+
+def render(trials: Iterable[Trial], *, title: str, facts: Mapping[str, object], notes: Iterable[str] = ()) -> str:
+    """The page as text.
+
+    `facts` is what a reader needs to do the search again (the configuration, versions, hashes); a value that is a
+    dict or a list is shown as JSON, folded. `notes` are paragraphs under the headline.
+    """
+    ranked = leaderboard(trials)
+    rows = list(enumerate(ranked, start=1))
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "number": _number, "rate": _rate}
+    environment.globals |= {"metric": metric, "colour_of": plots.colour_of}
+    return environment.get_template("report.html.j2").render(
+        title=title,
+        rows=rows,
+        best=ranked[0] if ranked and ranked[0].is_usable else None,
+        # The SVG is ours, made of numbers and fixed words alone; everything else is escaped.
+        curves=Markup(plots.learning_curves(ranked)),
+        parameter_map=Markup(plots.parameter_map(ranked)),
+        best_so_far=Markup(plots.best_so_far(ranked)),
+        timeline=Markup(plots.timeline(ranked)),
+        counts={status: count for status in plots.STATUS_MARKS if (count := sum(t.status == status for t in ranked))},
+        epochs_run=sum(len(trial.epochs) for trial in ranked),
+        total_s=max((trial.wall_s for trial in ranked if math.isfinite(trial.wall_s)), default=math.nan),
+        facts={name: _plain(value) for name, value in facts.items()},
+        notes=list(notes),
+        reference=REFERENCE,
+    )
+
+
+def _plain(value: object) -> dict[str, Any]:
+    folded = isinstance(value, (Mapping, list, tuple))
+    return {"folded": folded, "text": json.dumps(value, indent=2, ensure_ascii=False, default=str) if folded else str(value)}
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %" if math.isfinite(value) else "–"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.2e}".replace("e-0", "e-") if math.isfinite(value) else "–"

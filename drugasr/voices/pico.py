@@ -1,0 +1,53 @@
+"""SVOX Pico (Apache-2.0, from PyPI's py-nanotts): two English voices with letter-to-sound rules of their own."""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import numpy as np
+from py_nanotts import NanoTTS, Voice
+
+from drugasr.errors import VoiceError, VoiceFailure
+
+_RATE_HZ = 16_000
+_M_PERTURB = -6
+_VOLUME = 0.7  # at 1, peaks of some voices clip
+
+
+class PicoEngine:
+    version = f"py-nanotts {version('py-nanotts')}"
+
+    def __init__(self) -> None:
+        self._synthesiser = NanoTTS()
+
+    def check(self, voice: str) -> None:
+        voices = [known.value for known in Voice]
+        if voice not in voices:
+            raise VoiceError(f"SVOX Pico has no voice {voice!r}: choose from {', '.join(voices)}")
+
+    def accent(self, voice: str) -> str:
+        return voice.lower()
+
+    def synthesise(self, text: str, *, voice: str, rate: float, pitch: float, seed: int) -> tuple[np.ndarray, int]:
+        with _repeatable(seed):
+            data = self._synthesiser.speak(text, voice=voice, speed=rate, pitch=pitch, volume=_VOLUME)
+        if not data:
+            raise VoiceFailure("SVOX Pico gave no audio")
+        return np.frombuffer(data, dtype="<i2").astype(np.float32) / 32768, _RATE_HZ
+
+
+@contextmanager
+def _repeatable(seed: int) -> Iterator[None]:
+    """Pico draws from rand() and reads memory that it never wrote: seed the one, zero the other.
+
+    The zeroing is glibc's M_PERTURB; with another C library, equal calls differ in the last bits.
+    """
+    libc = ctypes.CDLL(None)
+    libc.srand(seed)
+    zero_memory = getattr(libc, "mallopt", lambda option, value: None)
+    zero_memory(_M_PERTURB, 0xFF)  # new memory is filled with the complement
+    try:
+        yield
+    finally:
+        zero_memory(_M_PERTURB, 0)

@@ -1,0 +1,144 @@
+"""The two Serve deployments: `RecognizerReplica` holds the model and batches clips, `Ingress` speaks HTTP before it."""
+
+import asyncio
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.config import BackpressureConfig
+from ray.serve.handle import DeploymentHandle
+
+from drugasr import audio
+from drugasr.errors import DrugasrError
+from drugasr.lexicon.drug import Lexicon
+from drugasr.recognition import Recognition
+from serve.api import MAX_ALTERNATIVES, create_api
+from serve.problem import log_frames
+
+MAX_ONGOING = 32
+"""Clips that a replica holds at a time, two batches of them; more wait at the ingress."""
+MAX_QUEUED = 64
+"""Clips that wait at the ingress; more are refused with a 503."""
+# Half of what the replica holds: while one batch is computed, the next one is already here.
+_MAX_BATCH_CLIPS = MAX_ONGOING // 2
+# A batch is padded to its longest clip. 64 s at most bound its memory, and how long a short clip waits beside long ones.
+_MAX_BATCH_SAMPLES = 64 * audio.SAMPLE_RATE_HZ
+_MAX_FAILURES = 3
+_DESCRIBE_TIMEOUT_S = 5.0
+
+
+def load_recognizer(model: str, lexicon: Lexicon):
+    """The recogniser of a model folder, or the URI of one, on one thread: replicas run beside each other."""
+    # Torch reads this when it is loaded, by the import below; Ray's own value is the replica's number of CPUs.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    # Here, because only this process is to hold torch: neither the driver nor the ingress does.
+    from drugasr.recognition import Recognizer
+
+    return Recognizer.from_dir(model, lexicon)
+
+
+def _batch_size(waves: Sequence[np.ndarray]) -> int:
+    """In clips, where clips that are longer than a full batch has room for count for more."""
+    padded_samples = len(waves) * max(len(wave_S) for wave_S in waves)
+    return max(len(waves), math.ceil(padded_samples * _MAX_BATCH_CLIPS / _MAX_BATCH_SAMPLES))
+
+
+@serve.deployment(
+    name="recognizer",
+    max_ongoing_requests=MAX_ONGOING,
+    max_queued_requests=MAX_QUEUED,
+    backpressure_config=BackpressureConfig(retry_after_s=1),
+)
+class RecognizerReplica:
+    """One model in one process. `load(model, lexicon)` gives what has the methods of drugasr's Recognizer."""
+
+    def __init__(self, model: str, lexicon: Lexicon, load: Callable = load_recognizer):
+        self._recognizer = load(model, lexicon)
+        # The first clip compiles and allocates; no user is to wait for that.
+        noise_S = np.random.default_rng(0).normal(scale=0.01, size=audio.SAMPLE_RATE_HZ).astype(np.float32)
+        (warm_up,) = self._recognizer.recognize([noise_S], num_alternatives=MAX_ALTERNATIVES)
+        self._names = {"model": warm_up.model, "lexicon": warm_up.lexicon}
+        self._failures = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def recognize(self, wave_S: np.ndarray, num_alternatives: int) -> Recognition | Exception:
+        """An error is returned, not raised: Serve logs what is raised, with the message and all."""
+        # serve.batch closes a batch when its wait is over, even if the model is busy, and so makes many of one clip
+        # (measured). Held back until the model is free, all that came meanwhile enter one batch, and none waits idly.
+        await self._idle.wait()
+        outcome = await self._recognize_batch(wave_S)
+        if isinstance(outcome, Exception):
+            return outcome
+        return replace(outcome, alternatives=outcome.alternatives[:num_alternatives])
+
+    async def describe(self) -> dict[str, str]:
+        return self._names
+
+    def check_health(self) -> None:
+        """Asked by Serve, which replaces a replica that raises."""
+        if self._failures >= _MAX_FAILURES:
+            raise RuntimeError(f"the model failed on {self._failures} clips in a row")
+
+    @serve.batch(max_batch_size=_MAX_BATCH_CLIPS, batch_wait_timeout_s=0.0, batch_size_fn=_batch_size)
+    async def _recognize_batch(self, waves: list[np.ndarray]) -> list[Recognition | Exception]:
+        self._idle.clear()
+        try:
+            # In a thread, so that clips arrive and health checks are answered meanwhile.
+            return await asyncio.to_thread(self._outcomes, waves)
+        finally:
+            self._idle.set()
+
+    def _outcomes(self, waves: list[np.ndarray]) -> list[Recognition | Exception]:
+        if len(waves) > 1:
+            try:
+                outcomes = list(self._recognizer.recognize(waves, num_alternatives=MAX_ALTERNATIVES))
+                self._failures = 0
+                return outcomes
+            except Exception:
+                pass  # one clip is to blame, and the others shall not suffer for it
+        return [self._outcome(wave_S) for wave_S in waves]
+
+    def _outcome(self, wave_S: np.ndarray) -> Recognition | Exception:
+        try:
+            (recognition,) = self._recognizer.recognize([wave_S], num_alternatives=MAX_ALTERNATIVES)
+        except DrugasrError as error:
+            return error
+        except Exception as error:
+            self._failures += 1
+            log_frames(error, "recognition")
+            return RuntimeError(f"recognition failed with {type(error).__name__}")
+        self._failures = 0
+        return recognition
+
+
+class RemoteRecognizer:
+    """An `api.AsyncRecognizer` behind a handle."""
+
+    def __init__(self, handle: DeploymentHandle):
+        self._handle = handle
+
+    async def recognize(self, wave_S: np.ndarray, num_alternatives: int) -> Recognition:
+        outcome = await self._handle.recognize.remote(wave_S, num_alternatives)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def describe(self) -> dict[str, str]:
+        return await asyncio.wait_for(self._handle.describe.remote(), _DESCRIBE_TIMEOUT_S)
+
+
+# More than the recogniser ever lets wait, so that it is the API that refuses, in JSON, and not the proxy.
+@serve.deployment(name="api", max_ongoing_requests=2 * (MAX_ONGOING + MAX_QUEUED), ray_actor_options={"num_cpus": 0})
+@serve.ingress()
+class Ingress:
+    def __init__(self, recognizer: DeploymentHandle, lexicon: Lexicon):
+        self._recognizer = RemoteRecognizer(recognizer)
+        self._lexicon = lexicon
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_api(self._recognizer, self._lexicon)

@@ -1,0 +1,89 @@
+"""What the HTTP interface says when it cannot answer: `{"error": {"message", "type", "param", "code"}}`.
+
+Nothing here, nor in the log, repeats what was sent: no audio, no transcript, no name of a drug.
+"""
+
+import logging
+import traceback
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """A refusal with its HTTP `status`; `code` is for programs, `param` names the offending input."""
+
+    def __init__(self, status: int, message: str, *, code: str, param: str | None = None, retry_after_s: int | None = None):
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def response(self) -> JSONResponse:
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
+        headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+        return JSONResponse({"error": error}, self.status, headers)
+
+
+def unavailable(message: str, *, code: str, retry_after_s: int) -> Problem:
+    """A 503 that asks the client to come back after `retry_after_s` seconds."""
+    return Problem(503, f"{message}; try again in {retry_after_s} s", code=code, retry_after_s=retry_after_s)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error that leaves `app` a Problem, those of FastAPI and unexpected ones included."""
+    app.add_exception_handler(Problem, lambda _, problem: problem.response())
+    app.add_exception_handler(RequestValidationError, _invalid_parameter)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, lambda _, __: Response(status_code=499))
+    app.add_middleware(_UnexpectedErrors)
+
+
+def log_frames(error: BaseException, doing: str) -> None:
+    """Log where `error` arose, without its message, which may hold a transcript or a name."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s failed: %s\n%s", doing, type(error).__name__, frames)
+
+
+def _invalid_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    param = ".".join(str(part) for part in first["loc"][1:]) or None
+    return Problem(422, f"{param}: {first['msg']}", code="invalid_parameter", param=param).response()
+
+
+def _http(_: Request, error: HTTPException) -> JSONResponse:
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    response = Problem(error.status_code, error.detail, code=code).response()
+    response.headers.update(error.headers or {})
+    return response
+
+
+class _UnexpectedErrors:
+    """ASGI middleware. Starlette's own would hand the error on to Serve, which logs its message."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except Exception as error:
+            log_frames(error, f"{scope.get('method', '')} {scope.get('path', '')}")
+            if scope["type"] == "http" and not started:
+                await Problem(500, "the server failed on this request", code="internal_error").response()(scope, receive, send)

@@ -1,0 +1,75 @@
+"""The builder refuses bad input on the driver, in words, before anything is deployed."""
+
+import json
+
+import pytest
+import yaml
+from ray.serve import Application
+from ray.serve.schema import ServeDeploySchema
+
+from drugasr.errors import ConfigError, LexiconError, ModelError
+from serve.app import MODEL_FILES, build
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in MODEL_FILES:
+        (folder / name).write_text(json.dumps({}))
+    return folder
+
+
+def test_builds(model):
+    assert isinstance(build({"model": str(model)}), Application)
+    assert isinstance(build({"model": f"file://{model}", "num_replicas": "2", "cpus_per_replica": "0.5"}), Application)
+
+
+def test_no_model_folder(tmp_path):
+    with pytest.raises(ModelError, match="is not there"):
+        build({"model": str(tmp_path / "nowhere")})
+    with pytest.raises(ModelError, match="cannot use"):
+        build({"model": "nonsense://bucket/model"})
+
+
+@pytest.mark.parametrize("name", MODEL_FILES)
+def test_incomplete_model_folder(model, name):
+    (model / name).unlink()
+    with pytest.raises(ModelError, match=f"lacks {name}"):
+        build({"model": str(model)})
+
+
+def test_half_written_model_folder(model):
+    (model / "drugasr.json").write_text("{")
+    with pytest.raises(ModelError, match="not JSON"):
+        build({"model": str(model)})
+
+
+def test_bad_lexicon(model, tmp_path):
+    with pytest.raises(LexiconError, match="quick51"):
+        build({"model": str(model), "lexicon": "quick51"})
+    (tmp_path / "names.txt").write_text("metformin\nvitamin b12\n")
+    with pytest.raises(LexiconError, match="line 2"):
+        build({"model": str(model), "lexicon": str(tmp_path / "names.txt")})
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({}, "model"),
+        ({"modle": "x"}, "modle"),
+        ({"num_replicas": "0"}, "num_replicas=0"),
+        ({"num_replicas": "two"}, "num_replicas=two"),
+        ({"cpus_per_replica": "-1"}, "cpus_per_replica=-1"),
+    ],
+)
+def test_bad_arguments(model, args, message):
+    with pytest.raises(ConfigError, match=message):
+        build({"model": str(model), **args} if args else {})
+
+
+def test_shipped_config_is_what_serve_deploys(pytestconfig):
+    config = yaml.safe_load((pytestconfig.rootpath / "serve" / "config.yaml").read_text())
+    deployed = ServeDeploySchema.model_validate(config)
+    assert deployed.http_options.host == "127.0.0.1"
+    assert [application.import_path for application in deployed.applications] == ["serve.app:build"]
