@@ -42,6 +42,8 @@ class CorpusConfig:
     """The recipe that degrades copies of a training clip (`drugasr.corpus.augmentation`)."""
     num_augmented: Annotated[int, Field(ge=0, le=100)] = 1
     """Augmented copies of each training utterance, beside the clean one."""
+    num_augmented_by_engine: dict[str, Annotated[int, Field(ge=0, le=100)]] = field(default_factory=dict)
+    """Engines that get another number of copies: few voices of a rare engine are not to drown in many of another."""
     unseen_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of the names that training never hears; validation and test hold every name."""
     max_failure_fraction: Fraction = 0.02

@@ -6,7 +6,9 @@ import time
 
 def say(message: str) -> None:
     """One line for the person who watches; stdout is kept for the job's JSON."""
-    print(message, file=sys.stderr, flush=True)
+    # Not print(): Ray Train patches it, and would show the line twice.
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
 
 
 class Progress:

@@ -77,17 +77,26 @@ def write_json(uri: str, value: Any) -> None:
 
 def delete_file(uri: str) -> None:
     filesystem, path = locate(uri)
-    filesystem.delete_file(path)
+    try:
+        filesystem.delete_file(path)
+    except OSError as error:
+        raise StorageError(f"cannot delete {uri}: {error}") from error
 
 
 def download_folder(uri: str, local_folder: str) -> None:
     """Copy every file under folder `uri` to `local_folder`."""
     filesystem, path = locate(uri)
-    fs.copy_files(path, local_folder, source_filesystem=filesystem)
+    try:
+        fs.copy_files(path, local_folder, source_filesystem=filesystem)
+    except OSError as error:
+        raise StorageError(f"cannot read {uri}: {error}") from error
 
 
 def upload_folder(local_folder: str, uri: str) -> None:
     """Copy every file under `local_folder` to folder `uri`, file by file (write a marker last)."""
     filesystem, path = locate(uri)
-    filesystem.create_dir(path, recursive=True)
-    fs.copy_files(local_folder, path, destination_filesystem=filesystem)
+    try:
+        filesystem.create_dir(path, recursive=True)
+        fs.copy_files(local_folder, path, destination_filesystem=filesystem)
+    except OSError as error:
+        raise StorageError(f"cannot write {uri}: {error}") from error

@@ -15,7 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from drugasr import audio
 from drugasr.errors import DrugasrError
 from drugasr.lexicon.drug import Lexicon
-from drugasr.recognition import Recognition
+from drugasr.recognition import Recognition, Recognizer
 from serve.api import MAX_ALTERNATIVES, create_api
 from serve.problem import log_frames
 
@@ -31,13 +31,10 @@ _MAX_FAILURES = 3
 _DESCRIBE_TIMEOUT_S = 5.0
 
 
-def load_recognizer(model: str, lexicon: Lexicon):
+def load_recognizer(model: str, lexicon: Lexicon) -> Recognizer:
     """The recogniser of a model folder, or the URI of one, on one thread: replicas run beside each other."""
-    # Torch reads this when it is loaded, by the import below; Ray's own value is the replica's number of CPUs.
+    # Torch reads this when it is loaded, which is in the next line; Ray's own value is the replica's number of CPUs.
     os.environ["OMP_NUM_THREADS"] = "1"
-    # Here, because only this process is to hold torch: neither the driver nor the ingress does.
-    from drugasr.recognition import Recognizer
-
     return Recognizer.from_dir(model, lexicon)
 
 

@@ -29,7 +29,7 @@ MAY_IMPORT = {
 }
 SERVE_MAY_IMPORT = GROUND | {"recognition", "lexicon", "acoustic", "decoding", "cluster", "local_ray"}
 # What training reads of the corpus is its files, by the schema.
-CORPUS_FOR_TRAINING = ("drugasr.corpus.schema", "drugasr.corpus.reading")
+CORPUS_FOR_TRAINING = ("drugasr.corpus.schema", "drugasr.corpus.reading", "drugasr.corpus.manifest")
 RAY_HERE = (
     "drugasr.corpus.synthesis", "drugasr.training.distributed", "drugasr.tuning.search", "drugasr.evaluation.batch",
     "drugasr.cluster", "drugasr.pipeline", "jobs", "jobs.*", "serve", "serve.*",

@@ -10,43 +10,66 @@ from typing import Any
 
 import huggingface_hub
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
+from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from drugasr import storage
 from drugasr.acoustic.small import build_small
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary, read_vocabulary
-from drugasr.errors import ModelError
+from drugasr.errors import ModelError, StorageError
 
 SMALL = "small"
 FACTS_FILE = "drugasr.json"
 
 
 def start_model(base: str, seed: int) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
-    """The model that a training starts from: `small` is built (drawn from `seed`), anything else is loaded."""
+    """The model that a training starts from: `small` is built, anything else is loaded.
+
+    A pre-trained encoder without a vocabulary, such as facebook/hubert-base-ls960, gets ours and a fresh head.
+    What is fresh is drawn from `seed`. Raises ModelError.
+    """
     if base == SMALL:
         vocabulary = Vocabulary(LIBRISPEECH)
         return build_small(vocabulary, seed), make_processor(vocabulary), vocabulary
-    return load_model(base)
+    torch.manual_seed(seed)
+    return _load(base, fresh_head=True)
 
 
 def load_model(base: str) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
-    """A CTC model from a folder, a URI of one, or the Hugging Face hub. Raises ModelError."""
+    """A trained CTC model from a folder, a URI of one, or the Hugging Face hub. Raises ModelError."""
+    return _load(base, fresh_head=False)
+
+
+def _load(base: str, *, fresh_head: bool) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
     check_base(base)
     transformers_logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
         folder = base
-        if "://" in base:
-            storage.download_folder(base, scratch)
-            folder = scratch
         try:
-            processor = Wav2Vec2Processor.from_pretrained(folder)
+            if "://" in base:
+                storage.download_folder(base, scratch)
+                folder = scratch
+            processor, sizes = _load_processor(folder, base, fresh_head)
             # Eager attention: on CPU its backward is faster than SDPA's at these lengths.
             attention = "sdpa" if torch.cuda.is_available() else "eager"
-            model = AutoModelForCTC.from_pretrained(folder, attn_implementation=attention, ctc_zero_infinity=True, layerdrop=0.0)
-        except (OSError, ValueError) as error:
+            model = AutoModelForCTC.from_pretrained(folder, attn_implementation=attention, ctc_zero_infinity=True, layerdrop=0.0, **sizes)
+        except (OSError, ValueError, RuntimeError, SafetensorError, StorageError) as error:
             raise ModelError(_cannot_load(base, error)) from error
         return model, processor, _vocabulary_of(processor)
+
+
+def _load_processor(folder: str, base: str, fresh_head: bool) -> tuple[Wav2Vec2Processor, dict[str, int]]:
+    """The processor, and the settings of the head where it is to be a fresh one."""
+    if cached_file(folder, "vocab.json", _raise_exceptions_for_missing_entries=False):
+        return Wav2Vec2Processor.from_pretrained(folder), {}
+    if not fresh_head:
+        raise ModelError(f"{base} is not the folder of a CTC model: it has no vocab.json; train it first")
+    vocabulary = Vocabulary(LIBRISPEECH)
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    processor = Wav2Vec2Processor(feature_extractor=extractor, tokenizer=make_processor(vocabulary).tokenizer)
+    return processor, {"vocab_size": len(vocabulary), "pad_token_id": vocabulary.blank}
 
 
 def check_base(base: str) -> None:

@@ -40,6 +40,8 @@ def set_training_mode(model: PreTrainedModel) -> None:
     for module in (encoder.feature_extractor, encoder.feature_projection, encoder.encoder.pos_conv_embed, *encoder.encoder.layers):
         if not any(parameter.requires_grad for parameter in module.parameters()):
             module.eval()
+    # It has no parameters of its own, and stands under the first layer.
+    encoder.encoder.dropout.train(encoder.encoder.layers[0].training)
 
 
 def freezing_table(model: PreTrainedModel) -> str:

@@ -58,16 +58,18 @@ class Shard:
     @property
     def file_name(self) -> str:
         """Ends in a hash of the content, so that a file that is there is a file that is right."""
+        copies = _copies(self.config, self.split)
+        recipe = self.config.augmentation if any(copies.values()) else ""
         content = fingerprint(
-            AUDIO_VERSION, self.drugs, split_voices(self.config, self.split), self.config.rates, self.config.pitches,
-            *_copies(self.config, self.split), self.config.seed, self.engine_versions,
+            AUDIO_VERSION, self.drugs, self.config.rates, self.config.pitches, recipe, list(copies.items()), self.config.seed,
+            self.engine_versions,
         )  # fmt: skip
         return f"part-{self.bucket:05d}-of-{self.num_buckets:05d}-{content}.parquet"
 
     def utterances(self) -> Iterator[Utterance]:
-        recipe, num_augmented = _copies(self.config, self.split)
+        copies = _copies(self.config, self.split)
         for drug in self.drugs:
-            for voice in split_voices(self.config, self.split):
+            for voice, num_augmented in copies.items():
                 for rate in self.config.rates:
                     for pitch in self.config.pitches:
                         for copy in range(num_augmented + 1):
@@ -77,7 +79,7 @@ class Shard:
                                 engine_version=self.engine_versions[voice.partition(":")[0]],
                                 rate=rate,
                                 pitch=pitch,
-                                augmentation=recipe if copy else "",
+                                augmentation=self.config.augmentation if copy else "",
                                 copy=copy,
                                 corpus_seed=self.config.seed,
                             )
@@ -113,15 +115,16 @@ def split_voices(config: CorpusConfig, split: str) -> tuple[str, ...]:
 
 
 def clips_per_name(config: CorpusConfig, split: str) -> int:
-    _, num_augmented = _copies(config, split)
-    return len(split_voices(config, split)) * len(config.rates) * len(config.pitches) * (num_augmented + 1)
+    per_voice = len(config.rates) * len(config.pitches)
+    return sum(per_voice * (num_augmented + 1) for num_augmented in _copies(config, split).values())
 
 
-def _copies(config: CorpusConfig, split: str) -> tuple[str, int]:
-    """Recipe and number of the augmented copies: only training clips have any."""
-    if split == "train" and config.augmentation != "none":
-        return config.augmentation, config.num_augmented
-    return "", 0
+def _copies(config: CorpusConfig, split: str) -> dict[str, int]:
+    """Augmented copies of each utterance, by voice: only training clips have any."""
+    if split != "train" or config.augmentation == "none":
+        return dict.fromkeys(split_voices(config, split), 0)
+    by_engine = config.num_augmented_by_engine
+    return {voice: by_engine.get(voice.partition(":")[0], config.num_augmented) for voice in config.train_voices}
 
 
 def _num_buckets(num_clips: int, clips_per_shard: int) -> int:

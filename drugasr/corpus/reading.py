@@ -10,7 +10,10 @@ from drugasr.errors import CorpusError
 
 def read_split(corpus_uri: str, split: str, columns: list[str] | None = None) -> pa.Table:
     """Every row of a split, in the order of the manifest. Raises CorpusError."""
-    return pa.concat_tables(read_file(corpus_uri, split, name, columns) for name in Manifest.read(corpus_uri).files[split])
+    names = Manifest.read(corpus_uri).files[split]
+    if not names:
+        raise CorpusError(f"the {split} split of {corpus_uri} is empty: its manifest lists no file")
+    return pa.concat_tables(read_file(corpus_uri, split, name, columns) for name in names)
 
 
 def read_file(corpus_uri: str, split: str, file_name: str, columns: list[str] | None = None) -> pa.Table:

@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.data import DataContext
 
 from drugasr import storage
+from drugasr.cluster import quieten_ray_data
 from drugasr.config import ClusterConfig, CorpusConfig
 from drugasr.corpus.manifest import Manifest
 from drugasr.corpus.plan import Shard, is_unseen, plan_shards
@@ -21,7 +22,14 @@ from drugasr.voices.voice import check_voices, engine
 _MAX_TASKS = 20_000
 
 
-def synthesise(lexicon: Lexicon, config: CorpusConfig, cluster: ClusterConfig, corpus_uri: str) -> Manifest:
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    manifest: Manifest
+    num_made: int
+    """Clips made now; the others were there already."""
+
+
+def synthesise(lexicon: Lexicon, config: CorpusConfig, cluster: ClusterConfig, corpus_uri: str) -> Synthesis:
     """Builds or completes the corpus at `corpus_uri`.
 
     Clips that are there already are kept, failed ones are tried again, and files that the plan no longer holds
@@ -62,8 +70,9 @@ def synthesise(lexicon: Lexicon, config: CorpusConfig, cluster: ClusterConfig, c
     for split in SPLITS:
         for stale in set(present[split]) - set(files[split]):
             storage.delete_file(storage.join(corpus_uri, split, stale))
-    say(f"synthesis: {manifest.total_clips:,} clips, of them made now {sum(report.num_made for report in reports):,}")
-    return manifest
+    num_made = sum(report.num_made for report in reports)
+    say(f"synthesis: {manifest.total_clips:,} clips, {num_made:,} of them made now")
+    return Synthesis(manifest=manifest, num_made=num_made)
 
 
 def _write_missing(
@@ -71,20 +80,22 @@ def _write_missing(
 ) -> list[ShardReport]:
     if not shards:
         return []
-    # The object store would hold a copy of `present` a row; it is the same for every shard.
-    present_ref = ray.put(present)
+    # Rows carry a number alone: what every task needs is put into the object store once.
+    plan_ref = ray.put((shards, present))
 
     def write(row: dict[str, Any]) -> dict[str, Any]:
-        shard = row["shard"]
-        return {"report": write_shard(corpus_uri, shard, ray.get(present_ref)[shard.split])}
+        shards, present = ray.get(plan_ref)
+        shard = shards[row["shard"]]
+        return dataclasses.asdict(write_shard(corpus_uri, shard, present[shard.split]))
 
-    DataContext.get_current().enable_progress_bars = False
-    tasks = ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=min(len(shards), _MAX_TASKS))
+    quieten_ray_data()
+    rows = [{"shard": number} for number in range(len(shards))]
+    tasks = ray.data.from_items(rows, override_num_blocks=min(len(rows), _MAX_TASKS))
     progress = Progress("synthesis", sum(shard.num_clips for shard in shards))
     reports = []
     for row in tasks.map(write, num_cpus=cluster.cpus_per_task).iter_rows():
-        reports.append(row["report"])
-        progress.advance(row["report"].num_clips + row["report"].num_failures)
+        reports.append(ShardReport(**row))
+        progress.advance(row["num_clips"] + row["num_failures"])
     return reports
 
 

@@ -14,7 +14,6 @@ class TrainingState:
     epoch: int = 0
     """Epochs that are finished."""
     optimiser: dict[str, Any] | None = None
-    weights: dict[str, torch.Tensor] | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     """Metrics of every finished epoch."""
 

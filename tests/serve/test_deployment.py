@@ -12,7 +12,7 @@ from drugasr import audio
 from drugasr.config import ServingConfig
 from drugasr.lexicon.drug import Drug, Lexicon
 from serve.app import assemble
-from serve.deployment import MAX_ONGOING, MAX_QUEUED
+from serve.deployment import MAX_ONGOING, MAX_QUEUED, RecognizerReplica
 
 LEXICON = Lexicon("one", (Drug(id="metformin", name="metformin", spoken="metformin"),))
 
@@ -124,3 +124,14 @@ def test_large_body_through_the_proxy(url):
     response = requests.post(f"{url}/v1/recognize", data=b"\0" * (11 * 2**20), timeout=60)
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "body_too_large"
+
+
+def test_replica_whose_model_keeps_failing_asks_to_be_replaced():
+    replica = RecognizerReplica.func_or_class("/models/tiny", LEXICON, make_load())
+    breaks, works = np.zeros(11_200, np.float32), np.zeros(16_000, np.float32)
+    for wave_S in (breaks, breaks, works, breaks, breaks):
+        replica._outcome(wave_S)
+    replica.check_health()
+    replica._outcome(breaks)
+    with pytest.raises(RuntimeError, match="3 clips"):
+        replica.check_health()

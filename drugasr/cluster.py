@@ -1,0 +1,86 @@
+"""Preflight: does the request fit the cluster, and can every node write the storage?
+
+Ray itself waits for ever, in silence, for resources that will never come.
+"""
+
+import logging
+import uuid
+from collections.abc import Mapping
+
+import ray
+from ray._private.state import state as ray_state
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from drugasr import storage
+from drugasr.config import ClusterConfig
+from drugasr.errors import CapacityError, StorageError
+
+
+def total_resources() -> dict[str, float]:
+    """What the cluster has or may grow to, by Ray's resource names."""
+    present = ray.cluster_resources()
+    # None where the cluster does not scale by itself.
+    most = ray_state.get_max_resources_from_cluster_config() or {}
+    return {name: max(present.get(name, 0.0), float(most.get(name, 0.0))) for name in {*present, *most, "CPU", "GPU"}}
+
+
+def cpus_of_training(cluster: ClusterConfig) -> float:
+    return cluster.num_workers * cluster.cpus_per_worker
+
+
+def check_capacity(what: str, needed: Mapping[str, float]) -> None:
+    """Raises CapacityError, with the arithmetic, when `needed` is more than the cluster can ever have."""
+    total = total_resources()
+    short = {name: amount for name, amount in needed.items() if amount > total.get(name, 0.0) + 1e-9}
+    if short:
+        sums = "; ".join(f"{amount:g} {name} needed, {total.get(name, 0.0):g} in the cluster" for name, amount in short.items())
+        raise CapacityError(
+            f"{what} does not fit: {sums}. Lower --num-workers or --set cluster.cpus_per_worker=..., "
+            "or start Ray with more (`ray start --head --num-cpus=4` is right for 2 cores)"
+        )
+
+
+def check_stages(cluster: ClusterConfig) -> None:
+    """`check_capacity` for every stage of a pipeline. Raises CapacityError."""
+    check_capacity("one synthesis or evaluation task", {"CPU": cluster.cpus_per_task})
+    training = {"CPU": cpus_of_training(cluster)}
+    if cluster.gpus_per_worker:
+        training["GPU"] = cluster.num_workers * cluster.gpus_per_worker
+    check_capacity(f"a training with {cluster.num_workers} workers", training)
+
+
+def check_storage(uri: str) -> None:
+    """Writes from here, reads and writes from every node. Raises StorageError that names the node."""
+    probe = storage.join(uri, f".probe-{uuid.uuid4().hex}")
+    storage.write_bytes(probe, b"probe")
+    try:
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        answers = {node["NodeManagerAddress"]: _probe_from(node["NodeID"], probe) for node in nodes}
+        for address, answer in answers.items():
+            if problem := ray.get(answer):
+                raise StorageError(f"node {address} cannot use the storage {uri}: {problem}; give a location that every node shares, such as s3://")
+    finally:
+        storage.delete_file(probe)
+
+
+def quieten_ray_data() -> None:
+    """Ray Data shows no bars and plans of its own: our stages print their progress."""
+    from ray.data import DataContext
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    DataContext.get_current().enable_progress_bars = False
+
+
+def _probe_from(node_id: str, probe: str) -> ray.ObjectRef:
+    strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    return ray.remote(_probe).options(num_cpus=0, scheduling_strategy=strategy).remote(probe)
+
+
+def _probe(probe: str) -> str:
+    try:
+        storage.read_bytes(probe)
+        storage.write_bytes(f"{probe}-back", b"probe")
+        storage.delete_file(f"{probe}-back")
+    except (StorageError, OSError) as error:
+        return str(error)
+    return ""

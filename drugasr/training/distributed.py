@@ -1,0 +1,100 @@
+"""The training loop under Ray Train: data-parallel workers, a checkpoint each epoch, resumed by name."""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from drugasr import presets, storage
+from drugasr.acoustic.folder import FACTS_FILE, read_facts
+from drugasr.config import Config
+from drugasr.errors import TrainingError
+from drugasr.lexicon.drug import Lexicon
+from drugasr.progress import say
+from drugasr.training.checkpoint import STATE_FILE
+
+_NUM_KEPT = 2
+_MAX_FAILURES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    model_uri: str
+    """The model folder of the best epoch."""
+    metrics: dict[str, float]
+    """Validation metrics of that epoch."""
+
+
+def train_distributed(config: Config, corpus_uri: str, lexicon: Lexicon, run_uri: str) -> TrainedModel:
+    """Trains with `config.cluster`'s workers and leaves the best epoch in `<run>/model`.
+
+    A run that was stopped goes on from its last epoch, one that is finished returns at once: name the run after
+    what determines it. Raises TrainingError.
+    """
+    model_uri = storage.join(run_uri, "model")
+    if not storage.exists(storage.join(model_uri, FACTS_FILE)):
+        storage_uri, _, name = run_uri.rpartition("/")
+        result = make_trainer(config, corpus_uri, lexicon, storage_uri, name).fit()
+        if not result.best_checkpoints:
+            raise TrainingError(f"the training in {run_uri} ended without a checkpoint")
+        best, metrics = max(result.best_checkpoints, key=lambda checkpoint: checkpoint[1]["score"])
+        _export(best, model_uri)
+        say(f"training: best epoch is {metrics['epoch']:.0f}, its model is in {model_uri}")
+    return TrainedModel(model_uri=model_uri, metrics=read_facts(model_uri)["metrics"])
+
+
+def make_trainer(config: Config, corpus_uri: str, lexicon: Lexicon, storage_uri: str, name: str, callbacks=()) -> TorchTrainer:
+    """A trainer whose checkpoints land in `<storage>/<name>`; the same name goes on where it stopped."""
+    cluster = config.cluster
+    resources = {"CPU": cluster.cpus_per_worker} | ({"GPU": cluster.gpus_per_worker} if cluster.gpus_per_worker else {})
+    return TorchTrainer(
+        _train_on_worker,
+        train_loop_config={"config": dataclasses.asdict(config), "corpus_uri": corpus_uri, "lexicon": lexicon},
+        scaling_config=ScalingConfig(
+            num_workers=cluster.num_workers, use_gpu=cluster.gpus_per_worker > 0, resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=storage_uri,
+            callbacks=list(callbacks),
+            failure_config=FailureConfig(max_failures=_MAX_FAILURES),
+            checkpoint_config=CheckpointConfig(num_to_keep=_NUM_KEPT, checkpoint_score_attribute="score"),
+        ),
+    )
+
+
+def _train_on_worker(arguments: dict[str, Any]) -> None:
+    # Imported here: the driver that makes the trainer needs no torch loop.
+    import torch
+
+    from drugasr.training.loop import train
+    from drugasr.training.workers import Workers
+
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it repeats every report
+    config = presets.from_dict(arguments["config"])
+    torch.set_num_threads(max(1, int(config.cluster.cpus_per_worker)))
+    context = ray.train.get_context()
+    workers = Workers(rank=context.get_world_rank(), size=context.get_world_size(), device=ray.train.torch.get_device())
+
+    def report(metrics: dict[str, float], folder: Path | None) -> None:
+        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder) if folder else None)
+
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        train(config, arguments["corpus_uri"], arguments["lexicon"], workers, report)
+    else:
+        with checkpoint.as_directory() as folder:
+            train(config, arguments["corpus_uri"], arguments["lexicon"], workers, report, resume_from=Path(folder))
+
+
+def _export(checkpoint: Checkpoint, model_uri: str) -> None:
+    """The checkpoint without its optimiser; `drugasr.json` is written last, as the mark that the folder is whole."""
+    with checkpoint.as_directory() as folder:
+        names = sorted(path.name for path in Path(folder).iterdir() if path.is_file() and path.name != STATE_FILE)
+        for name in sorted(names, key=lambda name: name == FACTS_FILE):
+            storage.write_bytes(storage.join(model_uri, name), (Path(folder) / name).read_bytes())

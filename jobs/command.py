@@ -1,0 +1,49 @@
+"""What every job does around its one call: configuration, Ray, exit code, the line of JSON."""
+
+import argparse
+import json
+import logging
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from drugasr.config import Config
+from drugasr.errors import DrugasrError
+from drugasr.progress import say
+from jobs.flags import config_of, location_of
+
+Job = Callable[[Config, argparse.Namespace], dict[str, Any]]
+
+
+def run_job(parser: argparse.ArgumentParser, job: Job) -> int:
+    """Parses, connects, runs `job` and prints its result as the last line of stdout.
+
+    Exit codes: 0 done, 1 failed, 2 bad input.
+    """
+    arguments = parser.parse_args()
+    try:
+        config = config_of(arguments)
+        for name in ("storage", "out", "corpus", "model"):
+            if isinstance(value := getattr(arguments, name, None), str):
+                setattr(arguments, name, location_of(name, value))
+        _connect()
+        result = job(config, arguments)
+    except Exception as error:  # whatever it is, the caller gets the line of JSON and the right code
+        expected = isinstance(error, DrugasrError)
+        say(f"error: {error}" if expected else traceback.format_exc())
+        print(json.dumps({"error": str(error), "type": type(error).__name__}), flush=True)
+        return error.exit_code if expected else DrugasrError.exit_code
+    print(json.dumps(result), flush=True)
+    return 0
+
+
+def _connect() -> None:
+    """Joins the Ray of RAY_ADDRESS (a submitted job has one), or starts one in this process."""
+    quiet = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    os.environ.update({name: os.environ.get(name, value) for name, value in quiet.items()})
+    # `local`, and not Ray's default: that joins whatever Ray it finds on the machine.
+    here = {} if "RAY_ADDRESS" in os.environ else {"address": "local", "num_cpus": max(4, os.cpu_count() or 1), "include_dashboard": False}
+    ray.init(logging_level=logging.WARNING, runtime_env={"env_vars": quiet}, **here)

@@ -1,0 +1,30 @@
+"""Measures a model on the test voices: top-1 to top-5 by CTC likelihood and by Levenshtein, CER and WER."""
+
+import sys
+
+from drugasr import storage
+from drugasr.cluster import check_storage
+from drugasr.corpus.manifest import Manifest
+from drugasr.evaluation.batch import evaluate
+from drugasr.fingerprint import fingerprint
+from drugasr.lexicon.reading import read_lexicon
+from jobs.command import run_job
+from jobs.flags import parser_of
+
+
+def job(config, arguments) -> dict:
+    corpus_uri = arguments.corpus or storage.join(arguments.storage, "corpus")
+    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
+    data_hash = Manifest.read(corpus_uri).data_hash
+    check_storage(arguments.storage)
+    name = f"evaluation-{fingerprint(arguments.model, data_hash, lexicon.fingerprint)}"
+    out_uri = arguments.out or storage.join(arguments.storage, name)
+    metrics = evaluate(arguments.model, corpus_uri, lexicon, config.cluster, out_uri)
+    return {"metrics": metrics["overall"], "by_seen": metrics["by_seen"], "out": out_uri}
+
+
+if __name__ == "__main__":
+    parser = parser_of("evaluate", __doc__)
+    parser.add_argument("--model", required=True, help="model folder that a training wrote")
+    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
+    sys.exit(run_job(parser, job))

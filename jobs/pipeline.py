@@ -1,0 +1,48 @@
+"""From a list of names to a deployed recogniser: corpus, search, training, evaluation, serving."""
+
+import sys
+
+from drugasr import pipeline, storage
+from drugasr.corpus.reading import read_split
+from drugasr.progress import say
+from jobs.command import run_job
+from jobs.flags import parser_of
+from jobs.deploying import ask, deploy, write_serve_config
+
+
+def job(config, arguments) -> dict:
+    done = pipeline.run(config, arguments.storage)
+    serve_uri = storage.join(arguments.storage, "serve.yaml")
+    serve_config = write_serve_config(done.model, config.lexicon.source, config.serving, serve_uri)
+    result = {
+        "corpus_clips": done.corpus_clips,
+        "clips_made": done.clips_made,
+        "trials": done.trials,
+        "best": done.best,
+        **{f"test_{name}": done.metrics["overall"][name] for name in ("top1", "top5", "levenshtein_top1", "cer", "wer")},
+        "report": done.report,
+        "model": done.model,
+        "serve_config": serve_uri,
+        "stages_s": done.stages_s,
+    }
+    if not arguments.no_serve:
+        result["served_answer"] = _ask_about_a_held_out_clip(deploy(serve_config), done.corpus_uri)
+    storage.write_json(storage.join(arguments.out or arguments.storage, "result.json"), result)
+    return result
+
+
+def _ask_about_a_held_out_clip(address: str, corpus_uri: str) -> dict:
+    clips = read_split(corpus_uri, "test", ["audio", "drug", "voice"]).slice(0, 1).to_pylist()
+    say(f"serving: {address} answers a clip of {clips[0]['drug']}, spoken by {clips[0]['voice']}, a voice that training never heard")
+    answer = ask(address, clips[0]["audio"]["bytes"])
+    for number, alternative in enumerate(answer["alternatives"], start=1):
+        say(f"  {number}. {alternative['tall_man']:<28} {alternative['confidence']:6.1%}")
+    return {"said": clips[0]["drug"], **{name: answer[name] for name in ("drug", "confidence", "needs_review")}} | {
+        "alternatives": [[a["drug"], round(a["confidence"], 4)] for a in answer["alternatives"]]
+    }
+
+
+if __name__ == "__main__":
+    parser = parser_of("pipeline", __doc__)
+    parser.add_argument("--no-serve", action="store_true", help="stop after the evaluation")
+    sys.exit(run_job(parser, job))

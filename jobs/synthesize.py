@@ -1,0 +1,28 @@
+"""Speaks every name of a list with every voice and augments it, into a Parquet corpus."""
+
+import sys
+
+from drugasr import storage
+from drugasr.cluster import check_storage
+from drugasr.corpus.synthesis import synthesise
+from drugasr.lexicon.reading import read_lexicon
+from jobs.command import run_job
+from jobs.flags import parser_of
+
+
+def job(config, arguments) -> dict:
+    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
+    check_storage(arguments.storage)
+    corpus_uri = arguments.out or storage.join(arguments.storage, "corpus")
+    done = synthesise(lexicon, config.corpus, config.cluster, corpus_uri)
+    return {
+        "corpus": corpus_uri,
+        "corpus_clips": done.manifest.total_clips,
+        "clips_made": done.num_made,
+        "failures": done.manifest.num_failures,
+        "data_hash": done.manifest.data_hash,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(parser_of("synthesize", __doc__), job))

@@ -1,0 +1,30 @@
+"""Fine-tunes a CTC model on a corpus with data-parallel workers; a run that was stopped goes on where it was."""
+
+import sys
+
+from drugasr import pipeline, storage
+from drugasr.acoustic.folder import check_base
+from drugasr.cluster import check_stages, check_storage
+from drugasr.corpus.manifest import Manifest
+from drugasr.lexicon.reading import read_lexicon
+from drugasr.training.distributed import train_distributed
+from jobs.command import run_job
+from jobs.flags import parser_of
+
+
+def job(config, arguments) -> dict:
+    corpus_uri = arguments.corpus or storage.join(arguments.storage, "corpus")
+    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
+    data_hash = Manifest.read(corpus_uri).data_hash
+    check_base(config.model.base)
+    check_stages(config.cluster)
+    check_storage(arguments.storage)
+    name = f"training-{pipeline.training_name(config, lexicon, data_hash)}"
+    trained = train_distributed(config, corpus_uri, lexicon, arguments.out or storage.join(arguments.storage, name))
+    return {"model": trained.model_uri, "metrics": trained.metrics}
+
+
+if __name__ == "__main__":
+    parser = parser_of("train", __doc__)
+    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
+    sys.exit(run_job(parser, job))

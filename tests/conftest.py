@@ -1,0 +1,53 @@
+"""What tests share: one local Ray for all that need it, and settings small enough to run in seconds."""
+
+import dataclasses
+import os
+import tempfile
+
+import pytest
+
+from drugasr import presets
+from drugasr.config import Config
+from drugasr.lexicon.drug import Drug, Lexicon
+
+NAMES = ("metformin", "lisinopril", "warfarin", "digoxin", "ambien", "lasix")
+
+
+@pytest.fixture(scope="session")
+def local_ray():
+    """A Ray of the tests' own, with room for two training workers beside data tasks and drivers."""
+    import ray
+
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    # Its own folder, with a short name: a UNIX socket's path holds 107 characters.
+    with tempfile.TemporaryDirectory(prefix="dat", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        ray.init(address="local", num_cpus=4, include_dashboard=False, logging_level="warning", _temp_dir=folder)
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture
+def lexicon() -> Lexicon:
+    return Lexicon("six", tuple(Drug(id=name, name=name, spoken=name) for name in NAMES))
+
+
+@pytest.fixture
+def tiny() -> Config:
+    """The mini preset with a handful of voices, one copy, one epoch and two trials."""
+    config = presets.mini()
+    corpus = dataclasses.replace(
+        config.corpus,
+        train_voices=("espeak:en-us+f1", "espeak:en+m2", "pico:en-US"),
+        validation_voices=("espeak:en-us+Annie",),
+        test_voices=("espeak:en-us+f5", "pico:en-GB"),
+        num_augmented_by_engine={},
+        clips_per_shard=16,
+        unseen_fraction=0.2,
+    )
+    return dataclasses.replace(
+        config,
+        corpus=corpus,
+        training=dataclasses.replace(config.training, num_epochs=1),
+        tuning=dataclasses.replace(config.tuning, num_trials=2, num_epochs=1, frozen_layers=(0, 2)),
+        cluster=dataclasses.replace(config.cluster, cpus_per_task=0.5),
+    )

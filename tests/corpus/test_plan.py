@@ -1,0 +1,196 @@
+import dataclasses
+import itertools
+import random
+from collections import Counter
+
+import pytest
+
+from drugasr.corpus.plan import is_unseen, plan_shards
+from drugasr.lexicon.drug import Drug
+
+NAMES = [f"{a}{b}{c}" for a, b, c in itertools.product(("ami", "beto", "cari", "do"), ("ba", "lo", "ri"), ("mide", "nol", "pine", "xime", "zole"))]
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture
+def config(with_settings):
+    return with_settings(rates=(0.9, 1.1), augmentation="light", num_augmented=2, unseen_fraction=0.2, clips_per_shard=50, seed=3)
+
+
+def utterances(lexicon, config, versions):
+    return [(shard, utterance) for shard in plan_shards(lexicon, config, versions) for utterance in shard.utterances()]
+
+
+def files(lexicon, config, versions):
+    """Split -> the file names of its shards."""
+    shards = list(plan_shards(lexicon, config, versions))
+    return {split: {shard.file_name for shard in shards if shard.split == split} for split in SPLITS}
+
+
+def test_every_name_is_said_by_every_voice_in_every_way_once(make_lexicon, config, versions):
+    lexicon = make_lexicon(*NAMES)
+    said = Counter(
+        (shard.split, u.drug.spoken, u.voice, u.rate, u.pitch, u.augmentation, u.copy) for shard, u in utterances(lexicon, config, versions)
+    )
+    unseen = {drug.spoken for drug in lexicon.drugs if is_unseen(drug, config)}
+    expected = set()
+    for name, rate in itertools.product(NAMES, (0.9, 1.1)):
+        for split, voices in (("validation", ["tone:c"]), ("test", ["tone:d", "tone:e"])):
+            expected |= {(split, name, voice, rate, 1.0, "", 0) for voice in voices}
+        if name not in unseen:
+            for voice in ("tone:a", "tone:b"):
+                expected |= {("train", name, voice, rate, 1.0, *copy) for copy in (("", 0), ("light", 1), ("light", 2))}
+    assert said == Counter(expected)
+
+
+def test_no_voice_stands_in_two_splits_and_no_unseen_name_in_training(make_lexicon, config, versions):
+    lexicon = make_lexicon(*NAMES)
+    splits_of_voice, splits_of_name = {}, {}
+    for shard, utterance in utterances(lexicon, config, versions):
+        splits_of_voice.setdefault(utterance.voice, set()).add(shard.split)
+        splits_of_name.setdefault(utterance.drug.spoken, set()).add(shard.split)
+    assert all(len(splits) == 1 for splits in splits_of_voice.values())
+    unseen = {name for name, splits in splits_of_name.items() if splits == {"validation", "test"}}
+    assert unseen == {drug.spoken for drug in lexicon.drugs if is_unseen(drug, config)}
+    assert all(splits_of_name[name] == set(SPLITS) for name in NAMES if name not in unseen)
+    assert 0.08 * len(NAMES) < len(unseen) < 0.35 * len(NAMES)
+
+
+def test_the_share_of_unseen_names(make_lexicon, with_settings):
+    drugs = make_lexicon(*(f"name{i}" for i in range(3000))).drugs
+    by_seed = [{drug.id for drug in drugs if is_unseen(drug, with_settings(unseen_fraction=0.1, seed=seed))} for seed in (0, 1)]
+    assert all(0.08 < len(unseen) / len(drugs) < 0.12 for unseen in by_seed)
+    assert len(by_seed[0] & by_seed[1]) < 0.3 * len(by_seed[0])
+    assert not any(is_unseen(drug, with_settings(unseen_fraction=0.0)) for drug in drugs)
+
+
+def test_ids_are_unique_and_name_what_determines_the_audio(make_lexicon, config, versions):
+    lexicon = make_lexicon(*NAMES)
+    ids = [utterance.id for _, utterance in utterances(lexicon, config, versions)]
+    assert len(set(ids)) == len(ids)
+    seeds = [utterance.seed for _, utterance in utterances(lexicon, config, versions)]
+    assert len(set(seeds)) > 0.999 * len(seeds)
+
+    _, utterance = utterances(lexicon, config, versions)[0]
+    others = {
+        "voice": "tone:z", "engine_version": "tone 2", "rate": 1.5, "pitch": 1.5, "augmentation": "light", "copy": 9, "corpus_seed": 9,
+        "drug": dataclasses.replace(utterance.drug, spoken="something else"),
+    }  # fmt: skip
+    changed = {dataclasses.replace(utterance, **{name: value}).id for name, value in others.items()}
+    assert len(changed | {utterance.id}) == len(others) + 1
+    # How the list writes and numbers a name changes no sound.
+    renamed = dataclasses.replace(utterance.drug, name="NAME", id="42", kind="brand", generic="x")
+    assert dataclasses.replace(utterance, drug=renamed).id == utterance.id
+
+
+def test_one_more_name_changes_one_file_a_split_and_nothing_else(make_lexicon, with_settings, versions):
+    config = with_settings(clips_per_shard=20, unseen_fraction=0.2)
+    before = make_lexicon(*NAMES)
+    seen = [drug.spoken for drug in make_lexicon(*(f"nova{i}" for i in range(20))).drugs if not is_unseen(drug, config)]
+    for new in seen[:3]:
+        after = make_lexicon(*NAMES[:30], new, *NAMES[30:])
+        old_files, new_files = files(before, config, versions), files(after, config, versions)
+        for split in SPLITS:
+            assert len(old_files[split]) > 2
+            assert len(old_files[split] - new_files[split]) == len(new_files[split] - old_files[split]) == 1
+        old_rows = {(shard.split, u.drug.spoken, u.id) for shard, u in utterances(before, config, versions)}
+        new_rows = {(shard.split, u.drug.spoken, u.id) for shard, u in utterances(after, config, versions)}
+        assert old_rows < new_rows
+        assert {name for _, name, _ in new_rows - old_rows} == {new}
+
+
+def test_an_unseen_name_more_leaves_training_as_it_was(make_lexicon, with_settings, versions):
+    config = with_settings(clips_per_shard=20, unseen_fraction=0.2)
+    new = next(name for name in (f"nova{i}" for i in range(50)) if is_unseen(Drug(id=name, name=name, spoken=name), config))
+    old_files, new_files = files(make_lexicon(*NAMES), config, versions), files(make_lexicon(*NAMES, new), config, versions)
+    assert old_files["train"] == new_files["train"]
+    assert old_files["test"] != new_files["test"]
+
+
+def test_names_never_move_in_or_out_of_unseen_when_others_come_and_go(make_lexicon, config, versions):
+    def unseen(lexicon):
+        train = {u.drug.spoken for shard, u in utterances(lexicon, config, versions) if shard.split == "train"}
+        return {drug.spoken for drug in lexicon.drugs} - train
+
+    everyone = unseen(make_lexicon(*NAMES))
+    for count in (1, 7, 30):
+        assert unseen(make_lexicon(*NAMES[:count])) == everyone & set(NAMES[:count])
+
+
+def test_the_order_of_the_list_does_not_count(make_lexicon, config, versions):
+    shuffled = NAMES.copy()
+    random.Random(0).shuffle(shuffled)
+    plans = [
+        [(shard.file_name, [u.id for u in shard.utterances()]) for shard in plan_shards(make_lexicon(*names), config, versions)]
+        for names in (NAMES, shuffled)
+    ]
+    assert plans[0] == plans[1]
+
+
+@pytest.mark.parametrize("size", [3, 30])
+def test_when_the_buckets_double_a_new_bucket_lies_in_one_old_one(make_lexicon, with_settings, versions, size):
+    lexicon = make_lexicon(*NAMES)
+
+    def buckets(clips_per_shard):
+        shards = [s for s in plan_shards(lexicon, with_settings(clips_per_shard=clips_per_shard), versions) if s.split == "train"]
+        return shards[0].num_buckets, {drug.spoken: shard.bucket for shard in shards for drug in shard.drugs}
+
+    old_count, old = buckets(2 * size)
+    new_count, new = buckets(size)
+    assert new_count == 2 * old_count
+    assert old.keys() == new.keys() == set(NAMES)
+    assert all(new[name] % old_count == old[name] for name in NAMES)
+    assert len(set(new.values())) > len(set(old.values()))
+
+
+def test_files_aim_at_the_size_that_was_asked_for(make_lexicon, with_settings, versions):
+    lexicon = make_lexicon(*NAMES)  # 60 names: 120 training clips
+    for shard in plan_shards(lexicon, with_settings(clips_per_shard=10_000), versions):
+        assert shard.num_buckets == 1
+    shards = [s for s in plan_shards(lexicon, with_settings(clips_per_shard=20), versions) if s.split == "train"]
+    assert shards[0].num_buckets == 8
+    assert sum(s.num_clips for s in shards) == 120
+    for shard in shards:
+        assert shard.num_clips == len(list(shard.utterances()))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rates": (1.0, 1.2)}, {"pitches": (1.1,)}, {"seed": 5}, {"augmentation": "light"}, {"train_voices": ("tone:a",)}],
+)
+def test_a_file_name_tells_every_setting_that_changes_its_content(make_lexicon, with_settings, versions, changes):
+    lexicon = make_lexicon("aspirin")
+    assert not files(lexicon, with_settings(), versions)["train"] & files(lexicon, with_settings(**changes), versions)["train"]
+
+
+def test_what_leaves_a_split_alone_keeps_its_files(make_lexicon, with_settings, versions):
+    lexicon = make_lexicon("aspirin")
+    old = files(lexicon, with_settings(), versions)
+    assert files(lexicon, with_settings(augmentation="light"), versions)["test"] == old["test"]
+    assert files(lexicon, with_settings(train_voices=("tone:a",)), versions)["validation"] == old["validation"]
+    assert files(lexicon, with_settings(), versions | {"other": "2"}) == old
+    assert files(lexicon, with_settings(), {"tone": "tone 2"})["train"] != old["train"]
+
+
+def test_the_name_of_a_file_tells_the_order_of_its_rows(make_lexicon, with_settings, versions):
+    """Equal names must mean equal bytes."""
+    lexicon = make_lexicon("aspirin")
+    plans = [with_settings(train_voices=voices) for voices in (("tone:a", "tone:b"), ("tone:b", "tone:a"))]
+    rows = [[u.id for shard, u in utterances(lexicon, plan, versions) if shard.split == "train"] for plan in plans]
+    same_files = files(lexicon, plans[0], versions)["train"] == files(lexicon, plans[1], versions)["train"]
+    assert same_files == (rows[0] == rows[1])
+
+
+def test_an_engine_may_have_its_own_number_of_copies(make_lexicon, with_settings):
+    voices = ("tone:a", "tone:b", "bell:a")
+    config = with_settings(train_voices=voices, augmentation="light", num_augmented=1, num_augmented_by_engine={"bell": 3})
+    plan = utterances(make_lexicon("aspirin", "codeine"), config, {"tone": "1", "bell": "2"})
+    counts = Counter((u.voice, u.copy) for shard, u in plan if shard.split == "train")
+    assert counts == {(voice, copy): 2 for voice in voices for copy in range(4 if voice == "bell:a" else 2)}
+    assert {u.copy for shard, u in plan if shard.split != "train"} == {0}
+    for shard, _ in plan:
+        assert shard.num_clips == len(list(shard.utterances()))
+    more = with_settings(train_voices=voices, augmentation="light", num_augmented_by_engine={"bell": 4})
+    old, new = (files(make_lexicon("aspirin"), c, {"tone": "1", "bell": "2"}) for c in (config, more))
+    assert old["train"] != new["train"]
+    assert old["test"] == new["test"]

@@ -1,0 +1,39 @@
+import dataclasses
+
+import pytest
+
+from drugasr import cluster, storage
+from drugasr.errors import CapacityError, StorageError
+
+
+@pytest.mark.usefixtures("local_ray")
+class TestCapacity:
+    def test_what_fits_passes(self, tiny):
+        cluster.check_stages(tiny.cluster)
+
+    def test_too_many_workers_are_refused_with_the_arithmetic(self, tiny):
+        with pytest.raises(CapacityError, match=r"100 workers does not fit: 90 CPU needed, 4 in the cluster"):
+            cluster.check_stages(dataclasses.replace(tiny.cluster, num_workers=100))
+
+    def test_gpus_that_are_not_there_are_refused(self, tiny):
+        with pytest.raises(CapacityError, match="2 GPU needed, 0 in the cluster"):
+            cluster.check_stages(dataclasses.replace(tiny.cluster, gpus_per_worker=1.0))
+
+
+@pytest.mark.usefixtures("local_ray")
+class TestStorage:
+    def test_a_good_folder_is_left_as_it_was(self, tmp_path):
+        cluster.check_storage(str(tmp_path))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_cannot_be_made_is_refused(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(StorageError, match="cannot write"):
+            cluster.check_storage(str(tmp_path / "file" / "storage"))
+
+    def test_a_node_that_sees_other_files_is_named(self, tmp_path, monkeypatch):
+        """The driver writes the probe where no node looks, as with a folder that is not shared."""
+        monkeypatch.setattr(storage, "write_bytes", lambda uri, data: None)
+        monkeypatch.setattr(storage, "delete_file", lambda uri: None)
+        with pytest.raises(StorageError, match=r"node [0-9.]+ cannot use the storage .*every node shares"):
+            cluster.check_storage(str(tmp_path))
