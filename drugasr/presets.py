@@ -38,10 +38,15 @@ def mini() -> Config:
             seed=7,  # leaves 5 of the 50 names out of training, the nearest to a tenth
         ),
         model=ModelConfig(base="small", freeze_convolution=False),
-        # From scratch on minutes of audio: many small steps, little regularisation.
-        training=TrainingConfig(num_epochs=4, learning_rate=2e-3, batch_s=8, dropout=0.05, mask_time_prob=0.0),
+        # From scratch on minutes of audio: many small steps, and augmentation alone as regularisation.
+        training=TrainingConfig(num_epochs=4, learning_rate=2.5e-3, batch_s=12, dropout=0.0, mask_time_prob=0.0),
         tuning=TuningConfig(
-            num_trials=4, num_epochs=3, frozen_layers=(0, 1, 2, 3), min_learning_rate=1e-3, max_learning_rate=4e-3
+            num_trials=4,
+            num_epochs=3,
+            frozen_layers=(0, 1, 2, 3),
+            min_learning_rate=1e-3,
+            max_learning_rate=4e-3,
+            clip_fraction=0.5,
         ),
         # Of the 4 logical CPUs that a laptop's Ray is given, two workers must leave room for the drivers.
         cluster=ClusterConfig(num_workers=2, cpus_per_worker=0.9, cpus_per_task=1.0),

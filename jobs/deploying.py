@@ -13,7 +13,7 @@ from ray.serve.schema import LoggingConfig
 from drugasr import storage
 from drugasr.config import ServingConfig
 
-_CONFIG_FILE = Path("serve/config.yaml")
+_CONFIG_FILE = Path(__file__).parents[1] / "serve" / "config.yaml"
 _TIMEOUT_S = 60
 
 

@@ -1,5 +1,6 @@
 """Measures a model on the test voices: top-1 to top-5 by CTC likelihood and by Levenshtein, CER and WER."""
 
+import argparse
 import sys
 
 from drugasr import storage
@@ -10,6 +11,13 @@ from drugasr.fingerprint import fingerprint
 from drugasr.lexicon.reading import read_lexicon
 from jobs.command import run_job
 from jobs.flags import parser_of
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = parser_of("evaluate", __doc__)
+    parser.add_argument("--model", required=True, help="model folder that a training wrote")
+    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
+    return parser
 
 
 def job(config, arguments) -> dict:
@@ -24,7 +32,4 @@ def job(config, arguments) -> dict:
 
 
 if __name__ == "__main__":
-    parser = parser_of("evaluate", __doc__)
-    parser.add_argument("--model", required=True, help="model folder that a training wrote")
-    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
-    sys.exit(run_job(parser, job))
+    sys.exit(run_job(parser(), job))

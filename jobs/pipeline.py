@@ -1,13 +1,20 @@
 """From a list of names to a deployed recogniser: corpus, search, training, evaluation, serving."""
 
+import argparse
 import sys
 
 from drugasr import pipeline, storage
 from drugasr.corpus.reading import read_split
 from drugasr.progress import say
 from jobs.command import run_job
-from jobs.flags import parser_of
 from jobs.deploying import ask, deploy, write_serve_config
+from jobs.flags import parser_of
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = parser_of("pipeline", __doc__)
+    parser.add_argument("--no-serve", action="store_true", help="stop after the evaluation")
+    return parser
 
 
 def job(config, arguments) -> dict:
@@ -43,6 +50,4 @@ def _ask_about_a_held_out_clip(address: str, corpus_uri: str) -> dict:
 
 
 if __name__ == "__main__":
-    parser = parser_of("pipeline", __doc__)
-    parser.add_argument("--no-serve", action="store_true", help="stop after the evaluation")
-    sys.exit(run_job(parser, job))
+    sys.exit(run_job(parser(), job))

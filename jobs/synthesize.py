@@ -1,5 +1,6 @@
 """Speaks every name of a list with every voice and augments it, into a Parquet corpus."""
 
+import argparse
 import sys
 
 from drugasr import storage
@@ -8,6 +9,10 @@ from drugasr.corpus.synthesis import synthesise
 from drugasr.lexicon.reading import read_lexicon
 from jobs.command import run_job
 from jobs.flags import parser_of
+
+
+def parser() -> argparse.ArgumentParser:
+    return parser_of("synthesize", __doc__)
 
 
 def job(config, arguments) -> dict:
@@ -25,4 +30,4 @@ def job(config, arguments) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(parser_of("synthesize", __doc__), job))
+    sys.exit(run_job(parser(), job))

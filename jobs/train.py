@@ -1,5 +1,6 @@
 """Fine-tunes a CTC model on a corpus with data-parallel workers; a run that was stopped goes on where it was."""
 
+import argparse
 import sys
 
 from drugasr import pipeline, storage
@@ -10,6 +11,12 @@ from drugasr.lexicon.reading import read_lexicon
 from drugasr.training.distributed import train_distributed
 from jobs.command import run_job
 from jobs.flags import parser_of
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = parser_of("train", __doc__)
+    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
+    return parser
 
 
 def job(config, arguments) -> dict:
@@ -25,6 +32,4 @@ def job(config, arguments) -> dict:
 
 
 if __name__ == "__main__":
-    parser = parser_of("train", __doc__)
-    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
-    sys.exit(run_job(parser, job))
+    sys.exit(run_job(parser(), job))

@@ -1,5 +1,6 @@
 """Searches the frozen-layer count and the learning rate, and writes the report."""
 
+import argparse
 import sys
 
 from drugasr import pipeline, storage
@@ -10,6 +11,12 @@ from drugasr.lexicon.reading import read_lexicon
 from drugasr.tuning.search import search
 from jobs.command import run_job
 from jobs.flags import parser_of
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = parser_of("tune", __doc__)
+    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
+    return parser
 
 
 def job(config, arguments) -> dict:
@@ -26,6 +33,4 @@ def job(config, arguments) -> dict:
 
 
 if __name__ == "__main__":
-    parser = parser_of("tune", __doc__)
-    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
-    sys.exit(run_job(parser, job))
+    sys.exit(run_job(parser(), job))

@@ -117,7 +117,7 @@ def best_so_far(trials: Sequence[Trial]) -> str:
             best = [max(top1[: i + 1]) for i in range(len(top1))]
             axes.step(seconds, best, where="post", color=_TEXT, label="best so far")
             axes.scatter(seconds, top1, color=[colour_of(rank) for rank in ranks], s=24, zorder=3)
-            axes.legend(loc="lower right", fontsize=8)
+            axes.legend(loc="best", fontsize=8)
             axes.set_xlim(0, seconds[-1] * 1.05 or 1)
         axes.set(xlabel="seconds since the search began", ylabel="top-1")
         return _svg(figure, "best", "Best top-1 so far against the wall time of the search")

@@ -2,9 +2,9 @@
 
 import dataclasses
 import math
+from importlib.metadata import version
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
@@ -12,6 +12,7 @@ from ray.tune.schedulers import ASHAScheduler
 from drugasr import presets, storage
 from drugasr.cluster import check_capacity, cpus_of_training, total_resources
 from drugasr.config import Config
+from drugasr.corpus.manifest import Manifest
 from drugasr.errors import TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
@@ -38,7 +39,12 @@ def search(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -
             errors = "; ".join(sorted({trial.error.splitlines()[-1] for trial in trials if trial.error}))
             raise TrainingError(f"none of the {len(trials)} trials in {search_uri} gave a model: {errors}")
         storage.write_bytes(storage.join(search_uri, "trials.csv"), to_csv(trials).encode())
-        facts = {"configuration": dataclasses.asdict(config), "corpus": corpus_uri, "names": len(lexicon), "Ray": ray.__version__}
+        facts = {
+            "configuration": dataclasses.asdict(config),
+            "corpus": f"{corpus_uri}, data hash {Manifest.read(corpus_uri).data_hash}",
+            "names": len(lexicon),
+            "versions": ", ".join(f"{name} {version(name)}" for name in ("drugasr", "ray", "torch", "transformers")),
+        }
         page = render(trials, title=f"Search over frozen layers and learning rate: {lexicon.name}", facts=facts)
         storage.write_bytes(storage.join(search_uri, "report.html"), page.encode())
         storage.write_json(best_uri, best.to_dict() | {"best_epoch": best.best_epoch, "num_trials": len(trials)})
@@ -136,10 +142,16 @@ def _trials(results: tune.ResultGrid, num_epochs: int) -> list[Trial]:
                 epochs=tuple(row | {"wall_s": row["timestamp"] - search_start_s} for row in epochs),
                 start_s=epochs[0]["timestamp"] - epochs[0]["time_total_s"] - search_start_s if epochs else math.nan,
                 error=str(result.error or ""),
-                checkpoint=str(epochs[-1].get("checkpoint_path") or "") if epochs else "",
+                checkpoint=_best_checkpoint(epochs),
             )
         )
     return trials
+
+
+def _best_checkpoint(epochs: list[dict[str, Any]]) -> str:
+    """Where the best epoch's checkpoint is: the trainer keeps it beside the last one."""
+    kept = [epoch for epoch in epochs if epoch.get("checkpoint_path")]
+    return str(max(kept, key=lambda epoch: epoch["score"])["checkpoint_path"]) if kept else ""
 
 
 def _describe(params: dict[str, float]) -> str:
