@@ -12,7 +12,7 @@ from ray._private.state import state as ray_state
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from drugasr import storage
-from drugasr.config import ClusterConfig
+from drugasr.config import ClusterConfig, Config
 from drugasr.errors import CapacityError, StorageError
 
 
@@ -40,13 +40,31 @@ def check_capacity(what: str, needed: Mapping[str, float]) -> None:
         )
 
 
-def check_stages(cluster: ClusterConfig) -> None:
-    """`check_capacity` for every stage of a pipeline. Raises CapacityError."""
-    check_capacity("one synthesis or evaluation task", {"CPU": cluster.cpus_per_task})
-    training = {"CPU": cpus_of_training(cluster)}
-    if cluster.gpus_per_worker:
-        training["GPU"] = cluster.num_workers * cluster.gpus_per_worker
-    check_capacity(f"a training with {cluster.num_workers} workers", training)
+def check_unit(what: str, needed: Mapping[str, float]) -> None:
+    """`check_capacity` for something that must fit on one node. Raises CapacityError."""
+    check_capacity(what, needed)
+    if ray_state.get_max_resources_from_cluster_config():
+        return  # nodes may come that are larger than those here
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(node.get(name, 0.0) >= amount for name, amount in needed.items()) for node in nodes):
+        sums = ", ".join(f"{amount:g} {name}" for name, amount in needed.items())
+        raise CapacityError(f"{what} needs {sums} on one node, and the largest has {max(node.get('CPU', 0.0) for node in nodes):g} CPU")
+
+
+def check_training(cluster: ClusterConfig) -> None:
+    """Raises CapacityError when the workers of a training do not fit."""
+    worker = {"CPU": cluster.cpus_per_worker} | ({"GPU": cluster.gpus_per_worker} if cluster.gpus_per_worker else {})
+    check_unit("one training worker", worker)
+    check_capacity(f"a training with {cluster.num_workers} workers", {name: cluster.num_workers * n for name, n in worker.items()})
+
+
+def check_stages(config: Config) -> None:
+    """Every stage of a pipeline but the search. Raises CapacityError."""
+    check_unit("one synthesis or evaluation task", {"CPU": config.cluster.cpus_per_task})
+    check_training(config.cluster)
+    serving = config.serving
+    check_unit("one serving replica", {"CPU": serving.cpus_per_replica})
+    check_capacity(f"{serving.num_replicas} serving replicas", {"CPU": serving.num_replicas * serving.cpus_per_replica})
 
 
 def check_storage(uri: str) -> None:

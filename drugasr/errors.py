@@ -63,3 +63,10 @@ class CorpusError(DrugasrError):
 
 class TrainingError(DrugasrError):
     pass
+
+
+def deliberate(error: BaseException | None) -> DrugasrError | None:
+    """The error of ours inside whatever Ray wrapped around it, if there is one."""
+    while error is not None and not isinstance(error, DrugasrError):
+        error = getattr(error, "cause", None) or error.__cause__
+    return error

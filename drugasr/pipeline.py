@@ -7,11 +7,12 @@ from typing import Any
 
 from drugasr import storage
 from drugasr.cluster import check_stages, check_storage
-from drugasr.config import Config, ModelConfig, TrainingConfig
+from drugasr.config import Config
 from drugasr.fingerprint import fingerprint
 from drugasr.lexicon.drug import Lexicon
 from drugasr.lexicon.reading import read_lexicon
 from drugasr.progress import say
+from drugasr.tuning.space import with_params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,8 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
     from drugasr.tuning.search import max_concurrent, search
 
     lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
-    check_base(config.model.base)
-    check_stages(config.cluster)
+    check_base(config.model.base, max(config.tuning.frozen_layers))
+    check_stages(config)
     max_concurrent(config)  # refuses a trial that would never fit
     check_storage(storage_uri)
 
@@ -85,8 +86,10 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
 
 
 def search_name(config: Config, lexicon: Lexicon, data_hash: str) -> str:
-    """Fingerprint of what determines a search."""
-    return fingerprint(*_determinants(config, lexicon, data_hash), config.tuning)
+    """Fingerprint of what determines a search: not what every trial sets for itself."""
+    same = with_params(config, {"frozen_layers": 0, "learning_rate": 1.0})
+    same = dataclasses.replace(same, training=dataclasses.replace(same.training, num_epochs=1, clip_fraction=1.0))
+    return fingerprint(*_determinants(same, lexicon, data_hash), config.tuning)
 
 
 def training_name(config: Config, lexicon: Lexicon, data_hash: str) -> str:
@@ -94,9 +97,11 @@ def training_name(config: Config, lexicon: Lexicon, data_hash: str) -> str:
     return fingerprint(*_determinants(config, lexicon, data_hash))
 
 
-def _determinants(config: Config, lexicon: Lexicon, data_hash: str) -> tuple[ModelConfig, TrainingConfig, int, str, str]:
+def _determinants(config: Config, lexicon: Lexicon, data_hash: str) -> tuple:
+    from drugasr.acoustic.folder import base_version
+
     # The number of workers counts: ranks draw their own dropout. Where they run does not.
-    return config.model, config.training, config.cluster.num_workers, lexicon.fingerprint, data_hash
+    return config.model, base_version(config.model.base), config.training, config.cluster.num_workers, lexicon.fingerprint, data_hash
 
 
 class _Clock:

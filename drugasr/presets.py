@@ -151,7 +151,7 @@ def _merge(values: dict[str, Any], differences: dict[str, Any], origin: str, pat
     for key, value in differences.items():
         if key not in values:
             raise ConfigError(f"{origin}: there is no setting {path + key!r}; here are {', '.join(path + k for k in values)}")
-        if isinstance(values[key], dict):
+        if isinstance(values[key], dict) and not path:  # a section, not a setting that is a table
             if not isinstance(value, dict):
                 raise ConfigError(f"{origin}: {path + key!r} is a section; set one of {', '.join(f'{path}{key}.{k}' for k in values[key])}")
             _merge(values[key], value, origin, f"{path}{key}.")

@@ -30,14 +30,20 @@ def join(uri: str, *names: str) -> str:
 
 def exists(uri: str) -> bool:
     filesystem, path = locate(uri)
-    return filesystem.get_file_info(path).type != fs.FileType.NotFound
+    try:
+        return filesystem.get_file_info(path).type != fs.FileType.NotFound
+    except OSError as error:
+        raise StorageError(f"cannot look at {uri}: {error}") from error
 
 
 def list_files(uri: str, suffix: str = "") -> list[str]:
     """Names (not paths) of the files directly in folder `uri`, sorted; none if there is no such folder."""
     filesystem, path = locate(uri)
     selector = fs.FileSelector(path, allow_not_found=True)
-    found = (info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File)
+    try:
+        found = [info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+    except OSError as error:
+        raise StorageError(f"cannot list {uri}: {error}") from error
     return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
 
 
@@ -90,13 +96,3 @@ def download_folder(uri: str, local_folder: str) -> None:
         fs.copy_files(path, local_folder, source_filesystem=filesystem)
     except OSError as error:
         raise StorageError(f"cannot read {uri}: {error}") from error
-
-
-def upload_folder(local_folder: str, uri: str) -> None:
-    """Copy every file under `local_folder` to folder `uri`, file by file (write a marker last)."""
-    filesystem, path = locate(uri)
-    try:
-        filesystem.create_dir(path, recursive=True)
-        fs.copy_files(local_folder, path, destination_filesystem=filesystem)
-    except OSError as error:
-        raise StorageError(f"cannot write {uri}: {error}") from error

@@ -11,9 +11,10 @@ from typing import Any
 import ray
 
 from drugasr.config import Config
-from drugasr.errors import DrugasrError
+from drugasr.errors import DrugasrError, InputError, deliberate
 from drugasr.progress import say
-from jobs.flags import config_of, location_of
+from jobs.flags import config_of
+from jobs.locations import location_of
 
 Job = Callable[[Config, argparse.Namespace], dict[str, Any]]
 
@@ -31,19 +32,24 @@ def run_job(parser: argparse.ArgumentParser, job: Job) -> int:
                 setattr(arguments, name, location_of(name, value))
         _connect()
         result = job(config, arguments)
+        code = 0
     except Exception as error:  # whatever it is, the caller gets the line of JSON and the right code
-        expected = isinstance(error, DrugasrError)
-        say(f"error: {error}" if expected else traceback.format_exc())
-        print(json.dumps({"error": str(error), "type": type(error).__name__}), flush=True)
-        return error.exit_code if expected else DrugasrError.exit_code
+        cause = deliberate(error)
+        say(f"error: {cause}" if cause else traceback.format_exc())
+        result = {"error": str(cause or error), "type": type(cause or error).__name__}
+        code = cause.exit_code if cause else DrugasrError.exit_code
+    ray.shutdown()  # first: what workers still print comes before the last line
     print(json.dumps(result), flush=True)
-    return 0
+    return code
 
 
 def _connect() -> None:
     """Joins the Ray of RAY_ADDRESS (a submitted job has one), or starts one in this process."""
     quiet = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    os.environ.update({name: os.environ.get(name, value) for name, value in quiet.items()})
+    quiet = {name: os.environ.get(name, value) for name, value in quiet.items()}
+    os.environ.update(quiet)
+    if os.environ.get("RAY_ADDRESS", "").startswith("http"):
+        raise InputError("RAY_ADDRESS is a dashboard's: submit the job (`ray job submit --working-dir . -- python -m jobs...`), or unset it")
     # `local`, and not Ray's default: that joins whatever Ray it finds on the machine.
     here = {} if "RAY_ADDRESS" in os.environ else {"address": "local", "num_cpus": max(4, os.cpu_count() or 1), "include_dashboard": False}
     ray.init(logging_level=logging.WARNING, runtime_env={"env_vars": quiet}, **here)

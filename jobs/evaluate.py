@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from drugasr import storage
+from drugasr.acoustic.folder import read_facts
 from drugasr.cluster import check_storage
 from drugasr.corpus.manifest import Manifest
 from drugasr.evaluation.batch import evaluate
@@ -24,9 +25,10 @@ def job(config, arguments) -> dict:
     corpus_uri = arguments.corpus or storage.join(arguments.storage, "corpus")
     lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
     data_hash = Manifest.read(corpus_uri).data_hash
-    check_storage(arguments.storage)
-    name = f"evaluation-{fingerprint(arguments.model, data_hash, lexicon.fingerprint)}"
-    out_uri = arguments.out or storage.join(arguments.storage, name)
+    model = fingerprint(read_facts(arguments.model), arguments.model)
+    root = arguments.out or arguments.storage
+    check_storage(root)
+    out_uri = storage.join(root, f"evaluation-{fingerprint(model, data_hash, lexicon.fingerprint)}")
     metrics = evaluate(arguments.model, corpus_uri, lexicon, config.cluster, out_uri)
     return {"metrics": metrics["overall"], "by_seen": metrics["by_seen"], "out": out_uri}
 

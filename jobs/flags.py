@@ -3,22 +3,37 @@
 import argparse
 import json
 import os
+import sys
+from dataclasses import replace
+from typing import NoReturn
 
 from drugasr import presets
 from drugasr.config import Config
 from drugasr.errors import InputError
+from drugasr.lexicon.reading import TIERS
+from drugasr.progress import say
+from jobs.locations import location_of
 
 _DEFAULT_STORAGE = "~/drugasr"
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Bad flags end like other bad input: a message, the line of JSON, exit code 2."""
+        self.print_usage(sys.stderr)
+        say(f"error: {message}")
+        print(json.dumps({"error": message, "type": "InputError"}), flush=True)
+        sys.exit(InputError.exit_code)
+
+
 def parser_of(name: str, description: str) -> argparse.ArgumentParser:
     """A parser with the flags that all jobs share."""
-    parser = argparse.ArgumentParser(prog=f"python -m jobs.{name}", description=description)
+    parser = _Parser(prog=f"python -m jobs.{name}", description=description)
     parser.add_argument("--preset", default="mini", help=f"one of {', '.join(presets.PRESETS)} (default: mini)")
     parser.add_argument("--config", metavar="FILE", help="TOML file of differences from the preset")
     parser.add_argument("--set", metavar="A.B=C", action="append", default=[], dest="assignments", help="one difference; may be repeated")
     parser.add_argument("--storage", default=_DEFAULT_STORAGE, help=f"folder or URI that all stages share (default: {_DEFAULT_STORAGE})")
-    parser.add_argument("--out", help="where this job writes, instead of its place in the storage")
+    parser.add_argument("--out", help="folder or URI for what this job writes (default: the storage)")
     parser.add_argument("--lexicon", help="quick50, top500, full, or the path or URI of a list of names")
     parser.add_argument("--num-workers", type=int, help="data-parallel training workers")
     parser.add_argument("--gpu", action="store_true", help="give each training worker a GPU")
@@ -35,14 +50,11 @@ def config_of(arguments: argparse.Namespace) -> Config:
         **{f"{section}.seed": arguments.seed for section in ("corpus", "training", "tuning")},
     }
     assignments = [f"{key}={json.dumps(value)}" for key, value in flags.items() if value is not None]
-    return presets.load(arguments.preset, arguments.config, [*arguments.assignments, *assignments])
-
-
-def location_of(flag: str, value: str) -> str:
-    """An absolute path or a URI. Raises InputError for a relative path in a copy that Ray will delete."""
-    path = os.path.expanduser(value)
-    if "://" in value or os.path.isabs(path):
-        return path if "://" not in value else value.rstrip("/")
-    if "/working_dir_files/" in f"{os.getcwd()}/":
-        raise InputError(f"--{flag} {value} is relative, and a submitted job runs in a temporary copy of the folder: give an absolute path or a URI")
-    return os.path.abspath(path)
+    config = presets.load(arguments.preset, arguments.config, [*arguments.assignments, *assignments])
+    source, base = config.lexicon.source, config.model.base
+    # Workers run in other folders.
+    if source not in TIERS:
+        config = replace(config, lexicon=replace(config.lexicon, source=location_of("lexicon", source)))
+    if os.path.isdir(os.path.expanduser(base)):
+        config = replace(config, model=replace(config.model, base=location_of("set model.base", base)))
+    return config

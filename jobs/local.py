@@ -9,7 +9,7 @@ import signal
 import sys
 
 from drugasr.errors import DrugasrError
-from drugasr.local_ray import local_ray, run_command
+from drugasr.local_ray import local_ray
 from drugasr.progress import say
 
 
@@ -27,8 +27,8 @@ def main() -> int:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
-        with local_ray(arguments.num_cpus) as environment:
-            return run_command(arguments.command, environment)
+        with local_ray(arguments.num_cpus) as run:
+            return run(arguments.command)
     except DrugasrError as error:
         say(f"error: {error}")
         return error.exit_code

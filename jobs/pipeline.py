@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from drugasr import pipeline, storage
-from drugasr.corpus.reading import read_split
+from drugasr.corpus.manifest import Manifest
+from drugasr.corpus.reading import read_file
 from drugasr.progress import say
 from jobs.command import run_job
 from jobs.deploying import ask, deploy, write_serve_config
@@ -39,12 +40,13 @@ def job(config, arguments) -> dict:
 
 
 def _ask_about_a_held_out_clip(address: str, corpus_uri: str) -> dict:
-    clips = read_split(corpus_uri, "test", ["audio", "drug", "voice"]).slice(0, 1).to_pylist()
-    say(f"serving: {address} answers a clip of {clips[0]['drug']}, spoken by {clips[0]['voice']}, a voice that training never heard")
-    answer = ask(address, clips[0]["audio"]["bytes"])
+    file_name = min(Manifest.read(corpus_uri).files["test"])
+    clip = read_file(corpus_uri, "test", file_name, ["audio", "drug", "voice"]).slice(0, 1).to_pylist()[0]
+    say(f"serving: {address} answers a clip of {clip['drug']}, spoken by {clip['voice']}, a voice that training never heard")
+    answer = ask(address, clip["audio"]["bytes"])
     for number, alternative in enumerate(answer["alternatives"], start=1):
         say(f"  {number}. {alternative['tall_man']:<28} {alternative['confidence']:6.1%}")
-    return {"said": clips[0]["drug"], **{name: answer[name] for name in ("drug", "confidence", "needs_review")}} | {
+    return {"said": clip["drug"], **{name: answer[name] for name in ("drug", "confidence", "needs_review")}} | {
         "alternatives": [[a["drug"], round(a["confidence"], 4)] for a in answer["alternatives"]]
     }
 

@@ -17,8 +17,9 @@ def parser() -> argparse.ArgumentParser:
 
 def job(config, arguments) -> dict:
     lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
-    check_storage(arguments.storage)
-    corpus_uri = arguments.out or storage.join(arguments.storage, "corpus")
+    root = arguments.out or arguments.storage
+    check_storage(root)
+    corpus_uri = storage.join(root, "corpus")
     done = synthesise(lexicon, config.corpus, config.cluster, corpus_uri)
     return {
         "corpus": corpus_uri,

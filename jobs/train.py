@@ -5,7 +5,7 @@ import sys
 
 from drugasr import pipeline, storage
 from drugasr.acoustic.folder import check_base
-from drugasr.cluster import check_stages, check_storage
+from drugasr.cluster import check_storage, check_training
 from drugasr.corpus.manifest import Manifest
 from drugasr.lexicon.reading import read_lexicon
 from drugasr.training.distributed import train_distributed
@@ -23,11 +23,12 @@ def job(config, arguments) -> dict:
     corpus_uri = arguments.corpus or storage.join(arguments.storage, "corpus")
     lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
     data_hash = Manifest.read(corpus_uri).data_hash
-    check_base(config.model.base)
-    check_stages(config.cluster)
-    check_storage(arguments.storage)
+    check_base(config.model.base, config.model.frozen_layers)
+    check_training(config.cluster)
+    root = arguments.out or arguments.storage
+    check_storage(root)
     name = f"training-{pipeline.training_name(config, lexicon, data_hash)}"
-    trained = train_distributed(config, corpus_uri, lexicon, arguments.out or storage.join(arguments.storage, name))
+    trained = train_distributed(config, corpus_uri, lexicon, storage.join(root, name))
     return {"model": trained.model_uri, "metrics": trained.metrics}
 
 

@@ -23,10 +23,11 @@ def job(config, arguments) -> dict:
     corpus_uri = arguments.corpus or storage.join(arguments.storage, "corpus")
     lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
     data_hash = Manifest.read(corpus_uri).data_hash
-    check_base(config.model.base)
-    check_storage(arguments.storage)
+    check_base(config.model.base, max(config.tuning.frozen_layers))
+    root = arguments.out or arguments.storage
+    check_storage(root)
     name = f"search-{pipeline.search_name(config, lexicon, data_hash)}"
-    search_uri = arguments.out or storage.join(arguments.storage, name)
+    search_uri = storage.join(root, name)
     search(config, corpus_uri, lexicon, search_uri)
     best = storage.read_json(storage.join(search_uri, "best.json"))
     return {"trials": best["num_trials"], "best": best["params"], "report": storage.join(search_uri, "report.html")}

@@ -9,15 +9,22 @@ from drugasr.errors import CapacityError, StorageError
 @pytest.mark.usefixtures("local_ray")
 class TestCapacity:
     def test_what_fits_passes(self, tiny):
-        cluster.check_stages(tiny.cluster)
+        cluster.check_stages(tiny)
 
     def test_too_many_workers_are_refused_with_the_arithmetic(self, tiny):
         with pytest.raises(CapacityError, match=r"100 workers does not fit: 90 CPU needed, 4 in the cluster"):
-            cluster.check_stages(dataclasses.replace(tiny.cluster, num_workers=100))
+            cluster.check_training(dataclasses.replace(tiny.cluster, num_workers=100))
 
     def test_gpus_that_are_not_there_are_refused(self, tiny):
-        with pytest.raises(CapacityError, match="2 GPU needed, 0 in the cluster"):
-            cluster.check_stages(dataclasses.replace(tiny.cluster, gpus_per_worker=1.0))
+        with pytest.raises(CapacityError, match="one training worker does not fit: 1 GPU needed, 0 in the cluster"):
+            cluster.check_training(dataclasses.replace(tiny.cluster, gpus_per_worker=1.0))
+
+
+    def test_a_worker_larger_than_every_node_is_refused(self, tiny, monkeypatch):
+        node = {"Alive": True, "Resources": {"CPU": 2.0}}
+        monkeypatch.setattr(cluster.ray, "nodes", lambda: [node, node])
+        with pytest.raises(CapacityError, match="one training worker needs 3 CPU on one node, and the largest has 2 CPU"):
+            cluster.check_training(dataclasses.replace(tiny.cluster, num_workers=1, cpus_per_worker=3.0))
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -11,12 +11,12 @@ from typing import Any
 import huggingface_hub
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
+from transformers import AutoConfig, AutoModelForCTC, PreTrainedModel, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from drugasr import storage
-from drugasr.acoustic.small import build_small
+from drugasr.acoustic.small import build_small, small_config
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary, read_vocabulary
 from drugasr.errors import ModelError, StorageError
 
@@ -72,15 +72,30 @@ def _load_processor(folder: str, base: str, fresh_head: bool) -> tuple[Wav2Vec2P
     return processor, {"vocab_size": len(vocabulary), "pad_token_id": vocabulary.blank}
 
 
-def check_base(base: str) -> None:
-    """Raises ModelError when `base` cannot be had, in seconds: transformers' own retries take minutes."""
-    if base == SMALL or "://" in base or os.path.isdir(base):
-        return
+def check_base(base: str, frozen_layers: int = 0) -> None:
+    """Raises ModelError when `base` cannot be had, in seconds (transformers' own retries take minutes), or when it
+    has fewer layers than are to be frozen."""
+    if "://" in base:
+        return  # it is looked at where it is downloaded
     try:
-        if not isinstance(huggingface_hub.try_to_load_from_cache(base, "config.json"), str):
-            huggingface_hub.HfApi().model_info(base, timeout=5)
+        if base == SMALL:
+            config = small_config(Vocabulary(LIBRISPEECH))
+        else:
+            if not os.path.isdir(base) and not isinstance(huggingface_hub.try_to_load_from_cache(base, "config.json"), str):
+                huggingface_hub.HfApi().model_info(base, timeout=5)
+            config = AutoConfig.from_pretrained(base)
     except Exception as error:  # the client raises whatever its transport does
         raise ModelError(_cannot_load(base, error)) from error
+    if frozen_layers > getattr(config, "num_hidden_layers", frozen_layers):
+        raise ModelError(f"{frozen_layers} layers cannot be frozen: {base!r} has {config.num_hidden_layers}")
+
+
+def base_version(base: str) -> list[tuple[str, int, int]]:
+    """What tells one content of a model folder from another: names, sizes and times. Empty for what is no folder."""
+    if not os.path.isdir(base):
+        return []
+    entries = [(entry.name, entry.stat()) for entry in os.scandir(base) if entry.is_file()]
+    return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in entries)
 
 
 def make_processor(vocabulary: Vocabulary) -> Wav2Vec2Processor:

@@ -61,7 +61,7 @@ class Shard:
         copies = _copies(self.config, self.split)
         recipe = self.config.augmentation if any(copies.values()) else ""
         content = fingerprint(
-            AUDIO_VERSION, self.drugs, self.config.rates, self.config.pitches, recipe, list(copies.items()), self.config.seed,
+            AUDIO_VERSION, [(d.id, d.name, d.spoken) for d in self.drugs], self.config.rates, self.config.pitches, recipe, list(copies.items()), self.config.seed,
             self.engine_versions,
         )  # fmt: skip
         return f"part-{self.bucket:05d}-of-{self.num_buckets:05d}-{content}.parquet"

@@ -38,9 +38,9 @@ def write_shard(corpus_uri: str, shard: Shard, older_files: list[str]) -> ShardR
         if utterance.id in kept:
             rows.append(kept[utterance.id] | plan_columns(utterance))
             continue
-        num_made += 1
         try:
             rows.append(make_row(utterance))
+            num_made += 1
         except VoiceFailure as error:
             failures.append(_failure(utterance, shard.split, error))
     failures_uri = failures_location(corpus_uri, shard.split, shard.file_name)

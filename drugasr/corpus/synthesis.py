@@ -8,7 +8,7 @@ from typing import Any
 import ray
 
 from drugasr import storage
-from drugasr.cluster import quieten_ray_data
+from drugasr.cluster import check_capacity, quieten_ray_data
 from drugasr.config import ClusterConfig, CorpusConfig
 from drugasr.corpus.manifest import Manifest
 from drugasr.corpus.plan import Shard, is_unseen, plan_shards
@@ -20,6 +20,7 @@ from drugasr.progress import Progress, say
 from drugasr.voices.voice import check_voices, engine
 
 _MAX_TASKS = 20_000
+_MAX_RETRIES = 5  # Ray Data's own is for ever: a text that crashes an engine would never end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ def synthesise(lexicon: Lexicon, config: CorpusConfig, cluster: ClusterConfig, c
     """
     voices = [*config.train_voices, *config.validation_voices, *config.test_voices]
     check_voices(voices)
+    check_capacity("one synthesis task", {"CPU": cluster.cpus_per_task})
     engine_versions = {name: engine(name).version for name in sorted({voice.partition(":")[0] for voice in voices})}
     unseen = tuple(drug.id for drug in lexicon.drugs if is_unseen(drug, config))
     if len(unseen) == len(lexicon):
@@ -71,6 +73,10 @@ def synthesise(lexicon: Lexicon, config: CorpusConfig, cluster: ClusterConfig, c
         for stale in set(present[split]) - set(files[split]):
             storage.delete_file(storage.join(corpus_uri, split, stale))
     num_made = sum(report.num_made for report in reports)
+    expected = {failures_location(corpus_uri, s.split, s.file_name) for s in shards}
+    for name in storage.list_files(storage.join(corpus_uri, "failures"), ".parquet"):
+        if (failures_uri := storage.join(corpus_uri, "failures", name)) not in expected:
+            storage.delete_file(failures_uri)
     say(f"synthesis: {manifest.total_clips:,} clips, {num_made:,} of them made now")
     return Synthesis(manifest=manifest, num_made=num_made)
 
@@ -93,7 +99,7 @@ def _write_missing(
     tasks = ray.data.from_items(rows, override_num_blocks=min(len(rows), _MAX_TASKS))
     progress = Progress("synthesis", sum(shard.num_clips for shard in shards))
     reports = []
-    for row in tasks.map(write, num_cpus=cluster.cpus_per_task).iter_rows():
+    for row in tasks.map(write, num_cpus=cluster.cpus_per_task, max_retries=_MAX_RETRIES).iter_rows():
         reports.append(ShardReport(**row))
         progress.advance(row["num_clips"] + row["num_failures"])
     return reports

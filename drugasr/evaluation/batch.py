@@ -7,7 +7,7 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from drugasr import storage
-from drugasr.cluster import check_capacity, quieten_ray_data
+from drugasr.cluster import check_capacity, quieten_ray_data, total_resources
 from drugasr.config import ClusterConfig
 from drugasr.corpus.manifest import Manifest
 from drugasr.evaluation.metrics import compute_metrics
@@ -60,7 +60,7 @@ def _predict_missing(model_uri: str, corpus_uri: str, lexicon: Lexicon, cluster:
         {"corpus_uri": corpus_uri, "file_name": name, "out_uri": storage.join(predictions_uri, name), "unseen": list(manifest.unseen_drug_ids)}
         for name in missing
     ]
-    num_actors = max(1, min(len(missing), int(ray.cluster_resources().get("CPU", 1) // cluster.cpus_per_task)))
+    num_actors = max(1, min(len(missing), int(total_resources()["CPU"] // cluster.cpus_per_task)))
     progress = Progress("evaluation", sum(missing.values()))
     predictions = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Predictor,

@@ -11,7 +11,7 @@ from drugasr import audio, storage
 from drugasr.corpus.reading import read_file
 from drugasr.decoding.levenshtein import rank_by_levenshtein
 from drugasr.lexicon.drug import Lexicon
-from drugasr.recognition import Recognition, Recognizer
+from drugasr.recognition import Recognizer
 
 NUM_BEST = 5
 _BATCH_CLIPS = 16
@@ -26,7 +26,7 @@ PREDICTION_SCHEMA = pa.schema(
         ("log_likelihoods", pa.list_(pa.float64())),
         ("ranked_levenshtein", pa.list_(pa.string())),
         ("answer", pa.string()),  # null: none of the list
-        ("confidence", pa.float64()),
+        ("confidence", pa.float64()),  # that the first ranked is right, though the answer be null
         ("needs_review", pa.bool_()),
     ]
 )
@@ -56,14 +56,8 @@ def _predict(recogniser: Recognizer, lexicon: Lexicon, clips: list[dict[str, Any
             "ranked": [ids[alternative.drug] for alternative in answer.alternatives],
             "log_likelihoods": [alternative.log_likelihood for alternative in answer.alternatives],
             "ranked_levenshtein": [lexicon.drugs[i].id for i in rank_by_levenshtein(answer.text, names, NUM_BEST).index_K],
-            **_summary(answer),
+            "transcript": answer.text,
+            "answer": answer.drug,
+            "confidence": answer.alternatives[0].confidence if answer.alternatives else 0.0,
+            "needs_review": answer.needs_review,
         }
-
-
-def _summary(answer: Recognition) -> dict[str, Any]:
-    return {
-        "transcript": answer.text,
-        "answer": answer.drug,
-        "confidence": answer.confidence,
-        "needs_review": answer.needs_review,
-    }

@@ -32,10 +32,6 @@ class Lexicon:
         return len(self.drugs)
 
     @cached_property
-    def by_id(self) -> dict[str, Drug]:
-        return {drug.id: drug for drug in self.drugs}
-
-    @cached_property
     def fingerprint(self) -> str:
-        """Name of the content: changes when any drug does."""
-        return fingerprint([(d.id, d.name, d.spoken) for d in self.drugs])
+        """Name of the content: changes when any drug does, not with their order."""
+        return fingerprint(sorted((d.id, d.name, d.spoken) for d in self.drugs))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from ray.train.torch import TorchTrainer
 from drugasr import presets, storage
 from drugasr.acoustic.folder import FACTS_FILE, read_facts
 from drugasr.config import Config
-from drugasr.errors import TrainingError
+from drugasr.errors import DrugasrError, TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
 from drugasr.training.checkpoint import STATE_FILE
 
 _NUM_KEPT = 2
 _MAX_FAILURES = 3
+_FAILURE_FILE = "failure.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ def train_distributed(config: Config, corpus_uri: str, lexicon: Lexicon, run_uri
     model_uri = storage.join(run_uri, "model")
     if not storage.exists(storage.join(model_uri, FACTS_FILE)):
         storage_uri, _, name = run_uri.rpartition("/")
-        result = make_trainer(config, corpus_uri, lexicon, storage_uri, name).fit()
+        result = run_trainer(make_trainer(config, corpus_uri, lexicon, storage_uri, name), run_uri)
         if not result.best_checkpoints:
             raise TrainingError(f"the training in {run_uri} ended without a checkpoint")
         best, metrics = max(result.best_checkpoints, key=lambda checkpoint: checkpoint[1]["score"])
@@ -48,13 +50,24 @@ def train_distributed(config: Config, corpus_uri: str, lexicon: Lexicon, run_uri
     return TrainedModel(model_uri=model_uri, metrics=read_facts(model_uri)["metrics"])
 
 
+def run_trainer(trainer: TorchTrainer, run_uri: str) -> ray.train.Result:
+    """`trainer.fit()`, where an error that a worker raised on purpose comes back as what it is."""
+    failure_uri = storage.join(run_uri, _FAILURE_FILE)
+    if storage.exists(failure_uri):
+        storage.delete_file(failure_uri)
+    result = trainer.fit()
+    if storage.exists(failure_uri):
+        raise TrainingError(storage.read_json(failure_uri)["error"])
+    return result
+
+
 def make_trainer(config: Config, corpus_uri: str, lexicon: Lexicon, storage_uri: str, name: str, callbacks=()) -> TorchTrainer:
     """A trainer whose checkpoints land in `<storage>/<name>`; the same name goes on where it stopped."""
     cluster = config.cluster
     resources = {"CPU": cluster.cpus_per_worker} | ({"GPU": cluster.gpus_per_worker} if cluster.gpus_per_worker else {})
     return TorchTrainer(
         _train_on_worker,
-        train_loop_config={"config": dataclasses.asdict(config), "corpus_uri": corpus_uri, "lexicon": lexicon},
+        train_loop_config={"config": dataclasses.asdict(config), "corpus_uri": corpus_uri, "lexicon": lexicon, "failure_uri": storage.join(storage_uri, name, _FAILURE_FILE)},
         scaling_config=ScalingConfig(
             num_workers=cluster.num_workers, use_gpu=cluster.gpus_per_worker > 0, resources_per_worker=resources
         ),
@@ -85,11 +98,12 @@ def _train_on_worker(arguments: dict[str, Any]) -> None:
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder) if folder else None)
 
     checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        train(config, arguments["corpus_uri"], arguments["lexicon"], workers, report)
-    else:
-        with checkpoint.as_directory() as folder:
-            train(config, arguments["corpus_uri"], arguments["lexicon"], workers, report, resume_from=Path(folder))
+    try:
+        with nullcontext() if checkpoint is None else checkpoint.as_directory() as folder:
+            train(config, arguments["corpus_uri"], arguments["lexicon"], workers, report, Path(folder) if folder else None)
+    except DrugasrError as error:
+        # Every rank comes here, for the same reason. Raised, it would be tried again, in vain, and lose its name.
+        storage.write_json(arguments["failure_uri"], {"error": str(error)})
 
 
 def _export(checkpoint: Checkpoint, model_uri: str) -> None:

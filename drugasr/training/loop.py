@@ -45,6 +45,8 @@ def train(config: Config, corpus_uri: str, lexicon: Lexicon, workers: Workers, r
     """
     training = _Training(config, corpus_uri, lexicon, workers)
     state = TrainingState() if resume_from is None else training.resume(resume_from)
+    for metrics in state.history:  # whoever listened when it was stopped may have missed the last ones
+        report(metrics, None)
     for epoch in range(state.epoch, config.training.num_epochs):
         metrics = training.run_epoch(epoch)
         state.epoch = epoch + 1

@@ -5,6 +5,7 @@ import math
 from importlib.metadata import version
 from typing import Any
 
+import pandas as pd
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
@@ -16,9 +17,9 @@ from drugasr.corpus.manifest import Manifest
 from drugasr.errors import TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
-from drugasr.training.distributed import make_trainer
+from drugasr.training.distributed import make_trainer, run_trainer
 from drugasr.tuning.report import render
-from drugasr.tuning.space import sample_points
+from drugasr.tuning.space import sample_points, with_params
 from drugasr.tuning.trial import Trial, leaderboard, to_csv
 
 _DRIVER_CPUS = 0.01  # a trial's driver only waits for its workers
@@ -53,15 +54,6 @@ def search(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -
     return with_params(config, params)
 
 
-def with_params(config: Config, params: dict[str, float]) -> Config:
-    """`config` with the values that a search chose."""
-    return dataclasses.replace(
-        config,
-        model=dataclasses.replace(config.model, frozen_layers=params["frozen_layers"]),
-        training=dataclasses.replace(config.training, learning_rate=params["learning_rate"]),
-    )
-
-
 def max_concurrent(config: Config) -> int:
     """Trials that fit the cluster at once, at most `tuning.max_concurrent`. Raises CapacityError when none does."""
     needed = {"CPU": cpus_of_training(config.cluster) + _DRIVER_CPUS}
@@ -92,6 +84,7 @@ def _run(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -> 
             param_space={"point": tune.grid_search(sample_points(tuning))},
             tune_config=tune.TuneConfig(
                 scheduler=ASHAScheduler(
+                    time_attr="epoch",
                     metric="score",
                     mode="max",
                     max_t=tuning.num_epochs,
@@ -113,19 +106,15 @@ def _run_trial(params: dict[str, Any], arguments: dict[str, Any]) -> None:
     training = dataclasses.replace(config.training, num_epochs=config.tuning.num_epochs, clip_fraction=config.tuning.clip_fraction)
     config = dataclasses.replace(config, training=training)
     # Named after the trial, so that a restored trial goes on from its last epoch.
-    make_trainer(
-        config,
-        arguments["corpus_uri"],
-        arguments["lexicon"],
-        arguments["trainings_uri"],
-        f"trial-{tune.get_context().get_trial_id()}",
-        callbacks=[TuneReportCallback()],
-    ).fit()
+    name = f"trial-{tune.get_context().get_trial_id()}"
+    trainer = make_trainer(
+        config, arguments["corpus_uri"], arguments["lexicon"], arguments["trainings_uri"], name, callbacks=[TuneReportCallback()]
+    )
+    run_trainer(trainer, storage.join(arguments["trainings_uri"], name))
 
 
 def _trials(results: tune.ResultGrid, num_epochs: int) -> list[Trial]:
-    frames = [result.metrics_dataframe for result in results]
-    rows = [[] if frame is None else frame.to_dict("records") for frame in frames]
+    rows = [_epochs(result.metrics_dataframe) for result in results]
     begins_s = [row["timestamp"] - row["time_total_s"] for trial_rows in rows for row in trial_rows[:1]]
     search_start_s = min(begins_s, default=0.0)
     trials = []
@@ -146,6 +135,12 @@ def _trials(results: tune.ResultGrid, num_epochs: int) -> list[Trial]:
             )
         )
     return trials
+
+
+def _epochs(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """One row an epoch: a trial that was resumed reports its earlier epochs again, without their checkpoints."""
+    rows = [] if frame is None else frame.to_dict("records")
+    return list({row["epoch"]: row for row in reversed(rows)}.values())[::-1]
 
 
 def _best_checkpoint(epochs: list[dict[str, Any]]) -> str:

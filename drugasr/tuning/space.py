@@ -1,8 +1,10 @@
 """The points that a search tries: a Latin hypercube over frozen layers and learning rate."""
 
+import dataclasses
+
 import numpy as np
 
-from drugasr.config import TuningConfig
+from drugasr.config import Config, TuningConfig
 
 
 def sample_points(tuning: TuningConfig) -> list[dict[str, float]]:
@@ -17,3 +19,12 @@ def sample_points(tuning: TuningConfig) -> list[dict[str, float]]:
         {"frozen_layers": int(count), "learning_rate": float(f"{rate:.3g}")}
         for count, rate in zip(counts, rates, strict=True)
     ]
+
+
+def with_params(config: Config, params: dict[str, float]) -> Config:
+    """`config` with the values that a search chose."""
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, frozen_layers=params["frozen_layers"]),
+        training=dataclasses.replace(config.training, learning_rate=params["learning_rate"]),
+    )

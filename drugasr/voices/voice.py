@@ -1,6 +1,7 @@
 """What a text-to-speech engine must do, and the registry that finds engines by name."""
 
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -41,9 +42,10 @@ def engine(name: str) -> Engine:
     plugins = {point.name: point for point in entry_points(group="drugasr.voices")}
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
-        from importlib import import_module
-
-        return getattr(import_module(module), attribute)()
+        try:
+            return getattr(import_module(module), attribute)()
+        except ImportError as error:
+            raise VoiceError(f"the voice engine {name!r} is not installed: {error}; install drugasr again") from error
     if name in plugins:
         return plugins[name].load()()
     raise VoiceError(f"there is no voice engine {name!r}: choose from {', '.join(sorted({*_BUILT_IN, *plugins}))}")

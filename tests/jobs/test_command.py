@@ -1,4 +1,4 @@
-"""Flags, exit codes and the last line of the jobs, with no Ray: bad input never gets that far."""
+"""Flags, exit codes and the last line of the jobs, for input that is bad."""
 
 import json
 import os
@@ -9,7 +9,8 @@ import pytest
 
 from drugasr.errors import ConfigError, InputError
 from jobs import synthesize, train
-from jobs.flags import config_of, location_of
+from jobs.flags import config_of
+from jobs.locations import location_of
 
 
 def run(*arguments: str, cwd=None) -> tuple[int, dict, str]:
@@ -20,12 +21,12 @@ def run(*arguments: str, cwd=None) -> tuple[int, dict, str]:
 
 def test_flags_come_last_and_reach_every_stage():
     arguments = train.parser().parse_args(
-        ["--set", "training.seed=1", "--seed", "5", "--num-workers", "3", "--gpu", "--lexicon", "my list.txt"]
+        ["--set", "training.seed=1", "--seed", "5", "--num-workers", "3", "--gpu", "--lexicon", "/lists/my list.txt"]
     )
     config = config_of(arguments)
     assert (config.corpus.seed, config.training.seed, config.tuning.seed) == (5, 5, 5)
     assert (config.cluster.num_workers, config.cluster.gpus_per_worker) == (3, 1.0)
-    assert config.lexicon.source == "my list.txt"
+    assert config.lexicon.source == "/lists/my list.txt"
 
 
 def test_an_unknown_preset_lists_the_known_ones():
@@ -54,6 +55,16 @@ def test_bad_settings_end_with_code_2_and_a_line_of_json():
     assert answer["type"] == "ConfigError"
     assert "training.num_epochs" in error and "training.num_epochs" in answer["error"]
 
+
+def test_bad_flags_end_with_code_2_and_a_line_of_json():
+    code, answer, error = run("jobs.synthesize", "--num-workers", "x")
+    assert (code, answer["type"]) == (2, "InputError")
+    assert "--num-workers" in error and "--num-workers" in answer["error"]
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path):
+    code, answer, _ = run("jobs.evaluate", "--model", str(tmp_path / "nothing"), "--storage", str(tmp_path))
+    assert (code, answer["type"]) == (1, "CorpusError")  # the corpus comes first
 
 def test_a_bad_list_ends_with_code_2_and_names_every_row(tmp_path):
     (tmp_path / "names.txt").write_text("metformin\nB12\nlasix\nMetformin\n")

@@ -22,7 +22,7 @@ def write(tmp_path):
 def test_tiers_are_shipped(tier, count, first):
     lexicon = read_lexicon(tier)
     assert (lexicon.name, len(lexicon), lexicon.drugs[0].spoken) == (tier, count, first)
-    assert len(lexicon.by_id) == len({drug.spoken for drug in lexicon.drugs}) == count
+    assert len({drug.id for drug in lexicon.drugs}) == len({drug.spoken for drug in lexicon.drugs}) == count
     assert {drug.kind for drug in lexicon.drugs} == {"generic", "brand"}
 
 

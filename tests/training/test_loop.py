@@ -25,9 +25,12 @@ class Recorder:
 
     def __init__(self, folder, die_after=None):
         self.folder, self.die_after = folder, die_after
-        self.metrics = []
+        self.metrics, self.repeated = [], []
 
     def __call__(self, metrics, folder):
+        if folder is None:  # a resumed training tells its history again
+            self.repeated.append(metrics)
+            return
         self.metrics.append(metrics)
         shutil.copytree(folder, self.epoch_folder(metrics["epoch"]))
         if metrics["epoch"] == self.die_after:
@@ -131,6 +134,7 @@ def test_a_finished_training_has_nothing_left_to_do(trained, tmp_path, training_
     config = training_config(mask_time_prob=0.2, dropout=0.1)
     train(config, str(tiny_corpus), six_names, Workers(), report, resume_from=trained.epoch_folder(2))
     assert report.metrics == []
+    assert [metrics["epoch"] for metrics in report.repeated] == [1, 2]  # in case nobody heard the first time
 
 
 def test_the_folder_holds_everything(trained, tiny_corpus):
