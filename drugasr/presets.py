@@ -46,7 +46,7 @@ def mini() -> Config:
             frozen_layers=(0, 1, 2, 3),
             min_learning_rate=1e-3,
             max_learning_rate=4e-3,
-            clip_fraction=0.35,
+            clip_fraction=0.5,
         ),
         # Of the 4 logical CPUs that a laptop's Ray is given, two workers must leave room for the drivers.
         cluster=ClusterConfig(num_workers=2, cpus_per_worker=0.9, cpus_per_task=1.0),
