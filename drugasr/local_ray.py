@@ -79,8 +79,10 @@ def _running(folder: Path, num_cpus: int) -> Iterator[Callable[[list[str]], int]
     ]
     with ExitStack() as stack:
         log = stack.enter_context(open(folder / "ray-start.log", "wb"))
-        watchdog = subprocess.Popen([sys.executable, "-m", "drugasr.local_ray"], stdin=subprocess.PIPE, start_new_session=True)
-        stack.callback(watchdog.communicate)  # closes its stdin, and waits until all is gone
+        watchdog = subprocess.Popen(
+            [sys.executable, "-m", "drugasr.local_ray"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        stack.callback(watchdog.wait)  # until all is gone
 
         def start(command: list[str], **options) -> subprocess.Popen:
             executable = shutil.which(command[0], path=environment["PATH"]) or command[0]
@@ -92,8 +94,20 @@ def _running(folder: Path, num_cpus: int) -> Iterator[Callable[[list[str]], int]
 
         # A session of its own: Ctrl-C reaches us alone, and we stop it in order.
         head = start(command, stdout=log, stderr=log, start_new_session=True)
+        stack.callback(_let_collect, watchdog)
         _wait_until_up(head, environment, Path(log.name))
-        yield lambda command: start(command).wait()
+        try:
+            yield lambda command: start(command).wait()
+        finally:
+            _let_collect(watchdog)  # before anything is stopped, and its children are nobody's
+
+
+def _let_collect(watchdog: subprocess.Popen) -> None:
+    """Closes the watchdog's stdin, and returns when it closes its stdout: it then knows all that is to end."""
+    if not watchdog.stdin.closed:
+        watchdog.stdin.close()
+        watchdog.stdout.read()
+        watchdog.stdout.close()
 
 
 def watch() -> None:
@@ -111,7 +125,9 @@ def watch() -> None:
             with suppress(psutil.NoSuchProcess):
                 known.add(psutil.Process(int(line)))
         known |= {child for process in known for child in _descendants(process)}
-    _end(known | {child for process in known for child in _descendants(process)})
+    known |= {child for process in known for child in _descendants(process)}
+    os.close(sys.stdout.fileno())
+    _end(known)
 
 
 def _descendants(process: psutil.Process) -> set[psutil.Process]:

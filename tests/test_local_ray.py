@@ -39,10 +39,10 @@ def test_the_command_gets_its_ray_and_its_exit_code_comes_back(somewhere):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_it_is_stopped(somewhere, number):
-    process = subprocess.Popen([*START, sys.executable, "-c", "import time; time.sleep(600)"], stderr=subprocess.PIPE, text=True, **somewhere)
-    assert "Ray is up" in process.stderr.readline()
-    alive = wait_for(lambda: [p for p in descendants(process) if "raylet" in p.name()] and descendants(process))
-    process.send_signal(number)
-    process.wait(60)
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen([*START, *sleep], stderr=subprocess.PIPE, text=True, **somewhere) as process:
+        assert "Ray is up" in process.stderr.readline()
+        alive = wait_for(lambda: [p for p in descendants(process) if "raylet" in p.name()] and descendants(process))
+        process.send_signal(number)
     gone, left = psutil.wait_procs(alive, timeout=30)
     assert not left, [p.name() for p in left]

@@ -46,14 +46,13 @@ def start(*command: str, cwd: Path) -> subprocess.Popen:
 
 
 def test_a_killed_pipeline_goes_on_and_its_model_answers(command, tmp_path):
-    first = start(*command, cwd=tmp_path)
-    for line in first.stdout:
-        if "training: epoch 1/1" in line:  # in the search
-            break
-    else:
-        pytest.fail("the first run ended before the search had trained")
-    first.kill()
-    first.wait(60)
+    with start(*command, cwd=tmp_path) as first:
+        for line in first.stdout:
+            if "training: epoch 1/1" in line:  # in the search
+                break
+        else:
+            pytest.fail("the first run ended before the search had trained")
+        first.kill()
     corpus = tmp_path / "storage" / "corpus"
     written = {path: path.stat().st_mtime_ns for path in corpus.rglob("*.parquet")}
     assert written

@@ -115,7 +115,7 @@ def test_facts_show_plain_values_and_fold_structures():
     ],
     ids=["none", "one trial", "one epoch", "all failed", "all nan", "sparse", "no parameters", "exploded", "zero loss", "twenty"],
 )
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_odd_searches_still_give_a_page(trials):
     page = Page(page_of(*trials))
     assert page.tags["svg"] == 4
