@@ -94,9 +94,8 @@ def _running(folder: Path, num_cpus: int) -> Iterator[Callable[[list[str]], int]
 
         # A session of its own: Ctrl-C reaches us alone, and we stop it in order.
         head = start(command, stdout=log, stderr=log, start_new_session=True)
-        stack.callback(_let_collect, watchdog)
-        _wait_until_up(head, environment, Path(log.name))
         try:
+            _wait_until_up(head, environment, Path(log.name))
             yield lambda command: start(command).wait()
         finally:
             _let_collect(watchdog)  # before anything is stopped, and its children are nobody's
@@ -104,10 +103,9 @@ def _running(folder: Path, num_cpus: int) -> Iterator[Callable[[list[str]], int]
 
 def _let_collect(watchdog: subprocess.Popen) -> None:
     """Closes the watchdog's stdin, and returns when it closes its stdout: it then knows all that is to end."""
-    if not watchdog.stdin.closed:
-        watchdog.stdin.close()
-        watchdog.stdout.read()
-        watchdog.stdout.close()
+    watchdog.stdin.close()
+    watchdog.stdout.read()
+    watchdog.stdout.close()
 
 
 def watch() -> None:

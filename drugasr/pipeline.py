@@ -35,7 +35,7 @@ class PipelineResult:
 
 
 def run(config: Config, storage_uri: str) -> PipelineResult:
-    """From the lexicon to an evaluated model, under `storage_uri`; `<storage>/latest.json` then names its parts.
+    """From the lexicon to an evaluated model, under `storage_uri`.
 
     Raises the errors of every stage; a lexicon, a model or a cluster that will not do is refused before any work.
     """
@@ -70,7 +70,7 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
     clock.lap("evaluation")
 
     best = storage.read_json(storage.join(search_uri, "best.json"))
-    result = PipelineResult(
+    return PipelineResult(
         corpus_uri=corpus_uri,
         corpus_clips=synthesis.manifest.total_clips,
         clips_made=synthesis.num_made,
@@ -81,8 +81,6 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
         metrics=metrics,
         stages_s=clock.laps_s,
     )
-    storage.write_json(storage.join(storage_uri, "latest.json"), {"model": result.model, "lexicon": config.lexicon.source, "report": result.report})
-    return result
 
 
 def search_name(config: Config, lexicon: Lexicon, data_hash: str) -> str:

@@ -5,30 +5,24 @@ import sys
 
 from drugasr import pipeline, storage
 from drugasr.acoustic.folder import check_base
-from drugasr.cluster import check_storage
-from drugasr.corpus.manifest import Manifest
-from drugasr.lexicon.reading import read_lexicon
 from drugasr.tuning.search import search
 from jobs.command import run_job
 from jobs.flags import parser_of
+from jobs.inputs import add_corpus_flag, read_inputs
 
 
 def parser() -> argparse.ArgumentParser:
     parser = parser_of("tune", __doc__)
-    parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
+    add_corpus_flag(parser)
     return parser
 
 
 def job(config, arguments) -> dict:
-    corpus_uri = arguments.corpus or storage.join(arguments.storage, "corpus")
-    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
-    data_hash = Manifest.read(corpus_uri).data_hash
+    inputs = read_inputs(config, arguments)
     check_base(config.model.base, max(config.tuning.frozen_layers))
-    root = arguments.out or arguments.storage
-    check_storage(root)
-    name = f"search-{pipeline.search_name(config, lexicon, data_hash)}"
-    search_uri = storage.join(root, name)
-    search(config, corpus_uri, lexicon, search_uri)
+    name = f"search-{pipeline.search_name(config, inputs.lexicon, inputs.data_hash)}"
+    search_uri = storage.join(inputs.root_uri, name)
+    search(config, inputs.corpus_uri, inputs.lexicon, search_uri)
     best = storage.read_json(storage.join(search_uri, "best.json"))
     return {"trials": best["num_trials"], "best": best["params"], "report": storage.join(search_uri, "report.html")}
 

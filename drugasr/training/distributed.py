@@ -14,7 +14,7 @@ from ray.train.torch import TorchTrainer
 from drugasr import presets, storage
 from drugasr.acoustic.folder import FACTS_FILE, read_facts
 from drugasr.config import Config
-from drugasr.errors import DrugasrError, TrainingError
+from drugasr.errors import AudioError, DrugasrError, TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
 from drugasr.training.checkpoint import STATE_FILE
@@ -51,7 +51,7 @@ def train_distributed(config: Config, corpus_uri: str, lexicon: Lexicon, run_uri
 
 
 def run_trainer(trainer: TorchTrainer, run_uri: str) -> ray.train.Result:
-    """`trainer.fit()`, where an error that a worker raised on purpose comes back as what it is."""
+    """`trainer.fit()`; what the workers refused on purpose comes back as a TrainingError with their words."""
     failure_uri = storage.join(run_uri, _FAILURE_FILE)
     if storage.exists(failure_uri):
         storage.delete_file(failure_uri)
@@ -67,7 +67,12 @@ def make_trainer(config: Config, corpus_uri: str, lexicon: Lexicon, storage_uri:
     resources = {"CPU": cluster.cpus_per_worker} | ({"GPU": cluster.gpus_per_worker} if cluster.gpus_per_worker else {})
     return TorchTrainer(
         _train_on_worker,
-        train_loop_config={"config": dataclasses.asdict(config), "corpus_uri": corpus_uri, "lexicon": lexicon, "failure_uri": storage.join(storage_uri, name, _FAILURE_FILE)},
+        train_loop_config={
+            "config": dataclasses.asdict(config),
+            "corpus_uri": corpus_uri,
+            "lexicon": lexicon,
+            "failure_uri": storage.join(storage_uri, name, _FAILURE_FILE),
+        },
         scaling_config=ScalingConfig(
             num_workers=cluster.num_workers, use_gpu=cluster.gpus_per_worker > 0, resources_per_worker=resources
         ),
@@ -101,8 +106,10 @@ def _train_on_worker(arguments: dict[str, Any]) -> None:
     try:
         with nullcontext() if checkpoint is None else checkpoint.as_directory() as folder:
             train(config, arguments["corpus_uri"], arguments["lexicon"], workers, report, Path(folder) if folder else None)
+    except AudioError:
+        raise  # one rank's clip: returning would leave the others waiting in the all-reduce for ever
     except DrugasrError as error:
-        # Every rank comes here, for the same reason. Raised, it would be tried again, in vain, and lose its name.
+        # Every rank comes here, for the same reason. Raised, it would be tried again, in vain.
         storage.write_json(arguments["failure_uri"], {"error": str(error)})
 
 

@@ -30,7 +30,7 @@ class PicoEngine:
         return voice.lower()
 
     def synthesise(self, text: str, *, voice: str, rate: float, pitch: float, seed: int) -> tuple[np.ndarray, int]:
-        with _repeatable(seed):
+        with _zeroed_memory():
             data = self._synthesiser.speak(text, voice=voice, speed=rate, pitch=pitch, volume=_VOLUME)
         if not data:
             raise VoiceFailure("SVOX Pico gave no audio")
@@ -38,14 +38,12 @@ class PicoEngine:
 
 
 @contextmanager
-def _repeatable(seed: int) -> Iterator[None]:
-    """Pico draws from rand() and reads memory that it never wrote: seed the one, zero the other.
+def _zeroed_memory() -> Iterator[None]:
+    """Pico reads memory that it never wrote, so equal calls would differ in the last bits: have it zeroed.
 
-    The zeroing is glibc's M_PERTURB; with another C library, equal calls differ in the last bits.
+    That is glibc's M_PERTURB; another C library may lack it.
     """
-    libc = ctypes.CDLL(None)
-    libc.srand(seed)
-    zero_memory = getattr(libc, "mallopt", lambda option, value: None)
+    zero_memory = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: None)
     zero_memory(_M_PERTURB, 0xFF)  # new memory is filled with the complement
     try:
         yield
