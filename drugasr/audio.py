@@ -12,19 +12,26 @@ import soxr
 from drugasr.errors import AudioError
 
 SAMPLE_RATE_HZ = 16_000
+_UNKNOWN_FORMAT = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
+# FFmpeg also knows playlists, which would open other files and addresses.
+_FFMPEG_OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac", "protocol_whitelist": ""}
+_MAX_FFMPEG_S = 600.0  # a few bytes may unpack to hours
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Waveform [S] of an encoded clip (WAV, FLAC, MP3, OGG). Raises AudioError."""
+    """Waveform [S] of an encoded clip (WAV, FLAC, MP3, OGG; M4A, MP4, AAC, WebM of up to 10 minutes). Raises AudioError."""
     if not data:
         raise AudioError("the clip is empty: it holds 0 bytes")
     try:
         wave, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+        wave_S = wave.mean(axis=1)
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"cannot decode the clip ({len(data)} bytes): {error}; give WAV, FLAC, MP3 or OGG") from error
-    if not len(wave):
+        if getattr(error, "code", None) != _UNKNOWN_FORMAT:
+            raise _undecodable(data, error) from error
+        wave_S, rate_hz = _read_with_ffmpeg(data)
+    if not len(wave_S):
         raise AudioError("the clip is empty: it decodes to 0 samples")
-    return resample(wave.mean(axis=1), rate_hz)
+    return resample(wave_S, rate_hz)
 
 
 def encode_flac(wave_S: np.ndarray) -> bytes:
@@ -47,13 +54,12 @@ def resample(wave_S: np.ndarray, rate_hz: int) -> np.ndarray:
 def trim_silence(wave_S: np.ndarray, *, threshold_db: float = -50.0, margin_s: float = 0.05) -> np.ndarray:
     """The clip without its leading and trailing silence: samples under `threshold_db` relative to the peak.
 
-    A margin of `margin_s` is kept on both sides. An all-zero clip comes back empty.
+    A margin of `margin_s` is kept on both sides. A clip of zeros, or with samples that are not numbers, comes back empty.
     """
     magnitude_S = np.abs(wave_S)
-    peak = magnitude_S.max(initial=0.0)
-    if peak == 0.0:
+    loud = np.flatnonzero(magnitude_S > magnitude_S.max(initial=0.0) * 10 ** (threshold_db / 20))
+    if not len(loud):
         return wave_S[:0]
-    loud = np.flatnonzero(magnitude_S > peak * 10 ** (threshold_db / 20))
     margin = round(margin_s * SAMPLE_RATE_HZ)
     return wave_S[max(0, loud[0] - margin) : loud[-1] + 1 + margin]
 
@@ -66,3 +72,29 @@ def _encode(wave_S: np.ndarray, container: str) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.clip(wave_S, -1.0, 1.0), SAMPLE_RATE_HZ, format=container, subtype="PCM_16")
     return buffer.getvalue()
+
+
+def _read_with_ffmpeg(data: bytes) -> tuple[np.ndarray, int]:
+    """Mean of the channels [S] and the rate in Hz, without the codec's priming where the file tells it."""
+    import av
+
+    pieces, length_s, rate_hz = [np.zeros(0, np.float32)], 0.0, SAMPLE_RATE_HZ
+    to_float = av.AudioResampler(format="fltp")
+    try:
+        with av.open(io.BytesIO(data), options=_FFMPEG_OPTIONS, metadata_errors="replace") as container:
+            if not container.streams.audio:
+                raise AudioError("the clip holds no audio")
+            for decoded in container.decode(audio=0):
+                for frame in to_float.resample(decoded):
+                    rate_hz = frame.sample_rate
+                    length_s += frame.samples / rate_hz
+                    pieces.append(frame.to_ndarray().mean(axis=0))
+                if length_s > _MAX_FFMPEG_S:
+                    raise AudioError(f"the clip lasts more than {_MAX_FFMPEG_S:.0f} s: cut it into single names")
+    except (av.FFmpegError, ValueError) as error:
+        raise _undecodable(data, getattr(error, "strerror", None) or error) from error
+    return np.concatenate(pieces), rate_hz
+
+
+def _undecodable(data: bytes, reason: object) -> AudioError:
+    return AudioError(f"cannot decode the clip ({len(data)} bytes): {reason}; give WAV, FLAC, MP3, OGG, M4A, AAC or WebM")

@@ -4,6 +4,7 @@ DrugasrError              something went wrong; exit code 1
 ├── InputError            what the user gave is wrong; exit code 2
 │   ├── ConfigError       a setting has a wrong name, type or range
 │   ├── LexiconError      the list of names is missing, empty or has bad rows
+│   ├── RecordingError    the list of recordings is missing, empty or has bad rows
 │   ├── AudioError        a clip cannot be decoded, or is empty, too short or too long
 │   ├── VoiceError        a voice is unknown, or its engine is not installed
 │   └── ModelError        a model cannot be found, loaded or used for this task
@@ -33,6 +34,10 @@ class LexiconError(InputError):
     pass
 
 
+class RecordingError(InputError):
+    pass
+
+
 class AudioError(InputError):
     pass
 
@@ -46,7 +51,10 @@ class ModelError(InputError):
 
 
 class VoiceFailure(DrugasrError):
-    pass
+    def __init__(self, message: str, tries: int = 1) -> None:
+        super().__init__(message)
+        self.tries = tries
+        """How often the engine was asked before it was given up."""
 
 
 class CapacityError(DrugasrError):

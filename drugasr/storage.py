@@ -47,6 +47,17 @@ def list_files(uri: str, suffix: str = "") -> list[str]:
     return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
 
 
+def list_tree(uri: str) -> list[str]:
+    """Paths, relative to folder `uri`, of the files in it and in the folders below, sorted; hidden ones are left out."""
+    filesystem, path = locate(uri)
+    try:
+        infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
+    except OSError as error:
+        raise StorageError(f"cannot list {uri}: {error}") from error
+    found = [info.path[len(path.rstrip("/")) + 1 :] for info in infos if info.type == fs.FileType.File]
+    return sorted(name for name in found if not any(part.startswith(".") for part in name.split("/")))
+
+
 def read_bytes(uri: str) -> bytes:
     filesystem, path = locate(uri)
     try:

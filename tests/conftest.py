@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +15,25 @@ from drugasr.lexicon.drug import Drug, Lexicon
 NAMES = ("metformin", "lisinopril", "warfarin", "digoxin", "ambien", "lasix")
 
 
+PLUGINS = str(Path(__file__).parent / "plugins")
+
+
 @pytest.fixture(scope="session")
-def local_ray():
+def plugins():
+    """The voice engines `tone` and `faraway` (tests/plugins), installed here and in processes that start from here."""
+    path = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = PLUGINS if path is None else f"{PLUGINS}{os.pathsep}{path}"
+    sys.path.append(PLUGINS)
+    yield
+    sys.path.remove(PLUGINS)
+    if path is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = path
+
+
+@pytest.fixture(scope="session")
+def local_ray(plugins):
     """A Ray of the tests' own, with room for two training workers beside data tasks and drivers."""
     import ray
 

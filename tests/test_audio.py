@@ -1,5 +1,7 @@
 import io
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -15,6 +17,20 @@ def tone(hz: float, *, rate_hz: int = 16_000, seconds: float = 1.0, level: float
 def file_of(samples: np.ndarray, rate_hz: int, container: str) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate_hz, format=container)
+    return buffer.getvalue()
+
+
+def ffmpeg_file_of(samples: np.ndarray, rate_hz: int, container: str, codec: str) -> bytes:
+    """`samples` is [S], or [S, 2] for stereo."""
+    layout = "mono" if samples.ndim == 1 else "stereo"
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.reshape(1, -1), np.float32), format="flt", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
+        for given in (frame, None):  # None flushes
+            for packet in stream.encode(given):
+                output.mux(packet)
     return buffer.getvalue()
 
 
@@ -37,6 +53,28 @@ def test_a_tone_stays_at_1_khz_in_every_format_and_rate(container, rate_hz):
     assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("container", "codec", "rate_hz", "padding"),
+    [
+        ("ipod", "aac", 44_100, 1024),  # M4A, as an iPhone records it
+        ("mp4", "aac", 16_000, 1024),
+        ("adts", "aac", 16_000, 2048),  # bare AAC cannot tell its priming
+        ("ipod", "alac", 44_100, 0),
+        ("webm", "libopus", 48_000, 0),  # as a browser records it
+    ],
+)
+def test_what_phones_and_browsers_record_is_decoded_without_its_priming(container, codec, rate_hz, padding):
+    burst = tone(1000, rate_hz=rate_hz)
+    burst[: rate_hz // 2] = 0
+    wave_S = audio.decode(ffmpeg_file_of(burst, rate_hz, container, codec))
+    assert (wave_S.dtype, wave_S.ndim, wave_S.flags.c_contiguous) == (np.float32, 1, True)
+    assert -0.002 <= audio.duration_s(wave_S) - 1.0 <= padding / rate_hz + 0.002  # the last frame is filled up
+    start_s = audio.duration_s(wave_S[: np.flatnonzero(np.abs(wave_S) > 0.25)[0]])
+    assert start_s == pytest.approx(0.5 + (1024 / rate_hz if container == "adts" else 0), abs=0.002)
+    assert peak_hz(wave_S) == pytest.approx(1000, abs=2)
+    assert np.sqrt(np.mean(wave_S[10_000:15_000] ** 2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
+
+
 def test_resampling_removes_what_16_khz_cannot_hold():
     wave_S = audio.resample(tone(1000, rate_hz=48_000) + tone(11_000, rate_hz=48_000), 48_000)
     spectrum = np.abs(np.fft.rfft(wave_S[2000:14000] * np.hanning(12_000)))
@@ -49,6 +87,8 @@ def test_channels_are_averaged():
     wave_S = audio.decode(file_of(np.stack([left, right], axis=1), 16_000, "WAV"))
     np.testing.assert_allclose(wave_S, (left + right) / 2, atol=1e-4)
     assert np.abs(audio.decode(file_of(np.stack([left, -left], axis=1), 16_000, "WAV"))).max() < 1e-4
+    wave_S = audio.decode(ffmpeg_file_of(np.stack([left, right], axis=1), 16_000, "ipod", "alac"))
+    np.testing.assert_allclose(wave_S, (left + right) / 2, atol=1e-3)
 
 
 @pytest.mark.parametrize("encode", [audio.encode_flac, audio.encode_wav])
@@ -72,18 +112,65 @@ def test_encoding_is_16_bit_mono_and_clips(encode):
         file_of(tone(440), 16_000, "WAV")[:20],
         file_of(tone(440), 16_000, "FLAC")[:30],
         file_of(np.zeros(0), 16_000, "WAV"),
+        ffmpeg_file_of(tone(440), 16_000, "ipod", "aac")[:40],
+        ffmpeg_file_of(tone(440), 16_000, "mpegts", "aac"),
     ],
-    ids=["empty", "zeros", "text", "html", "wav header cut", "flac header cut", "no samples"],
+    ids=["empty", "zeros", "text", "html", "wav header cut", "flac header cut", "no samples", "m4a header cut", "another container"],
 )
 def test_what_is_no_audio_is_an_audio_error(data):
     with pytest.raises(AudioError, match="clip"):
         audio.decode(data)
 
 
-@pytest.mark.parametrize("container", ["WAV", "FLAC", "MP3", "OGG"])
+def test_the_error_lists_the_formats():
+    with pytest.raises(AudioError, match=r"\(12 bytes\).*give WAV, FLAC, MP3, OGG, M4A, AAC or WebM"):
+        audio.decode(b"no audio: no")
+
+
+def test_a_playlist_opens_no_other_file(tmp_path):
+    (tmp_path / "secret.m4a").write_bytes(ffmpeg_file_of(tone(440), 16_000, "ipod", "aac"))
+    playlist = b"ffconcat version 1.0\nfile secret.m4a\n"
+    (tmp_path / "list.ffconcat").write_bytes(playlist)
+    with av.open(str(tmp_path / "list.ffconcat")) as container:  # FFmpeg would follow it
+        assert list(container.decode(audio=0))
+    for line in (b"file secret.m4a", f"file 'file://{tmp_path}/secret.m4a'".encode()):
+        with pytest.raises(AudioError, match="cannot decode"):
+            audio.decode(playlist.replace(b"file secret.m4a", line))
+
+
+def test_a_small_file_that_unpacks_to_hours_is_refused(monkeypatch):
+    data = ffmpeg_file_of(np.zeros(16_000 * 30, np.float32), 16_000, "ipod", "aac")
+    monkeypatch.setattr(audio, "_MAX_FFMPEG_S", 29.0)
+    with pytest.raises(AudioError, match="more than 29 s"):
+        audio.decode(data)
+
+
+def test_a_film_without_sound_is_an_audio_error():
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as output:
+        stream = output.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 16
+        for picture in (av.VideoFrame(16, 16, "yuv420p"), None):
+            for packet in stream.encode(picture):
+                output.mux(packet)
+    with pytest.raises(AudioError, match="holds no audio"):
+        audio.decode(buffer.getvalue())
+
+
+FORMATS = {
+    "WAV": None, "FLAC": None, "MP3": None, "OGG": None, "M4A": ("ipod", "aac", 16_000), "AAC": ("adts", "aac", 16_000),
+    "WebM": ("webm", "libopus", 48_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("container", FORMATS)
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_truncated_clip_gives_what_is_there_or_an_audio_error(container, share):
-    data = file_of(tone(1000), 16_000, container)
+    if FORMATS[container]:
+        name, codec, rate_hz = FORMATS[container]
+        data = ffmpeg_file_of(tone(1000, rate_hz=rate_hz), rate_hz, name, codec)
+    else:
+        data = file_of(tone(1000), 16_000, container)
     try:
         wave_S = audio.decode(data[: int(len(data) * share)])
     except AudioError:

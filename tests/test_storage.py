@@ -100,6 +100,16 @@ def test_listing_shows_finished_files_of_this_folder_only(tmp_path):
     assert storage.list_files(str(tmp_path / "nowhere")) == []
 
 
+def test_a_tree_is_listed_by_relative_paths_without_hidden_ones(tmp_path):
+    for name in ("b/deep/z.wav", "b/a.wav", "c.wav", ".git/x", "b/._a.wav", "b/.deep/y.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for uri in (str(tmp_path), f"{tmp_path}/", f"file://{tmp_path}", f"file://{tmp_path}/"):
+        assert storage.list_tree(uri) == ["b/a.wav", "b/deep/z.wav", "c.wav"]
+    with pytest.raises(StorageError, match="nowhere"):
+        storage.list_tree(str(tmp_path / "nowhere"))
+
+
 @pytest.mark.parametrize("uri", ["nosuchscheme://bucket/file", "ftp://host/file", "://x"])
 @pytest.mark.parametrize("call", [storage.read_bytes, storage.exists, storage.list_files, lambda uri: storage.write_bytes(uri, b"x")])
 def test_a_scheme_that_nobody_knows(uri, call):

@@ -9,7 +9,7 @@ import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,6 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class EspeakEngine:
-    version = f"espeakng-loader {version('espeakng-loader')}"
-
     def __init__(self) -> None:
         import espeakng_loader
 
@@ -35,6 +33,9 @@ class EspeakEngine:
         self._chunks: list[np.ndarray] = []
         self._callback = _Callback(self._collect)  # kept alive: the library holds only a pointer
         self._lock = threading.Lock()  # the library is one global synthesiser
+
+    def version(self, voice: str) -> str:
+        return f"espeakng-loader {metadata.version('espeakng-loader')}"
 
     def check(self, voice: str) -> None:
         language, _, variant = voice.partition("+")

@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib import metadata
 
 import numpy as np
 from py_nanotts import NanoTTS, Voice
@@ -16,10 +16,11 @@ _VOLUME = 0.7  # at 1, peaks of some voices clip
 
 
 class PicoEngine:
-    version = f"py-nanotts {version('py-nanotts')}"
-
     def __init__(self) -> None:
         self._synthesiser = NanoTTS()
+
+    def version(self, voice: str) -> str:
+        return f"py-nanotts {metadata.version('py-nanotts')}"
 
     def check(self, voice: str) -> None:
         voices = [known.value for known in Voice]

@@ -11,9 +11,9 @@ from drugasr.voices.espeak import EspeakEngine
 
 @pytest.fixture(autouse=True)
 def fresh_registry():
-    registry.engine.cache_clear()
+    registry._load.cache_clear()
     yield
-    registry.engine.cache_clear()
+    registry._load.cache_clear()
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def installed_plugin(tmp_path, monkeypatch):
     (tmp_path / "shouting_voices.py").write_text(
         "import numpy as np\n"
         "class Shout:\n"
-        "    version = 'shout 1'\n"
+        "    def version(self, voice): return 'shout 1'\n"
         "    def check(self, voice): pass\n"
         "    def accent(self, voice): return 'loud'\n"
         "    def synthesise(self, text, *, voice, rate, pitch, seed): return np.ones(16000, np.float32), 16000\n"
@@ -49,19 +49,19 @@ def test_an_unknown_engine_is_refused_with_the_choices():
 def test_an_installed_plugin_is_found(installed_plugin):
     wave_S, rate_hz = registry.engine("shout").synthesise("x", voice="any", rate=1, pitch=1, seed=0)
     assert (wave_S.sum(), rate_hz) == (16_000, 16_000)
-    registry.check_voices(["shout:any"])
+    registry.check_voices(["shout:any"], {})
     with pytest.raises(VoiceError, match="espeak.*pico.*shout"):
         registry.engine("festival")
 
 
 def test_without_the_plugin_its_voices_are_unknown():
     with pytest.raises(VoiceError, match="shout:any"):
-        registry.check_voices(["shout:any"])
+        registry.check_voices(["shout:any"], {})
 
 
 def test_every_problem_is_listed_at_once_and_good_voices_are_not():
     with pytest.raises(VoiceError) as caught:
-        registry.check_voices(["espeak:en-us+f3", "espeak:en-us+f99", "festival:x", "pico:en-GB", "pico:en-AU"])
+        registry.check_voices(["espeak:en-us+f3", "espeak:en-us+f99", "festival:x", "pico:en-GB", "pico:en-AU"], {})
     lines = str(caught.value).splitlines()[1:]
     assert [line.split(": ")[0].strip() for line in lines] == ["espeak:en-us+f99", "festival:x", "pico:en-AU"]
 
@@ -69,7 +69,7 @@ def test_every_problem_is_listed_at_once_and_good_voices_are_not():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_all_voices_of_the_presets_exist(preset):
     corpus = PRESETS[preset]().corpus
-    registry.check_voices([*corpus.train_voices, *corpus.validation_voices, *corpus.test_voices])
+    registry.check_voices([*corpus.train_voices, *corpus.validation_voices, *corpus.test_voices], corpus.engines)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -89,3 +89,22 @@ def test_the_voices_of_a_preset_sound_different(preset):
 def test_split_name():
     assert registry.split_name("espeak:en-us+f3") == ("espeak", "en-us+f3")
     assert registry.split_name("plug:a:b") == ("plug", "a:b")
+
+
+def test_options_reach_the_engine_and_unknown_ones_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry._BUILT_IN, "deep", f"{__name__}:Deep")
+    assert registry.engine("deep", {"depth_m": 3}).depth_m == 3
+    assert registry.engine("deep", {"depth_m": 3}) is not registry.engine("deep", {"depth_m": 4})
+    with pytest.raises(VoiceError, match="'deep' are wrong.*'height'.*knows: depth_m"):
+        registry.engine("deep", {"depth_m": 3, "height": 3})
+
+
+class Deep:
+    def __init__(self, depth_m: float):
+        self.depth_m = depth_m
+
+
+def test_an_engine_whose_package_is_missing_says_which_extra_to_install(monkeypatch):
+    monkeypatch.setitem(registry._BUILT_IN, "piper", "not_installed_anywhere:Engine")
+    with pytest.raises(VoiceError, match=r"'piper' is not installed.*pip install 'drugasr\[piper\]'"):
+        registry.engine("piper")
