@@ -23,12 +23,15 @@ MIN_CLIP_S = 0.25
 
 @dataclass(frozen=True)
 class Clips:
+    ids: Sequence[str]
     flacs: pa.ChunkedArray
     labels: Sequence[list[int]]
     """Symbol ids of each clip's text."""
     texts: Sequence[str]
     drug_ids: Sequence[str]
     durations_s: np.ndarray
+    min_s: np.ndarray
+    """The shortest that each clip may be for its text."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,11 +58,13 @@ def read_clips(corpus_uri: str, split: str, vocabulary: Vocabulary, config: Trai
     if not len(keep):
         raise TrainingError(f"no usable clip in the {split} split of {corpus_uri}: {len(table)} clips, {num_unusable} too short or too long")
     return Clips(
+        ids=[ids[i] for i in keep],
         flacs=pa.chunked_array([chunk.field("bytes") for chunk in table["audio"].take(keep).chunks]),
         labels=[labels[i] for i in keep],
         texts=[texts[i] for i in keep],
         drug_ids=[table["drug_id"][int(i)].as_py() for i in keep],
         durations_s=durations_s[keep],
+        min_s=min_s[keep],
     )
 
 

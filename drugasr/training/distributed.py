@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from ray.train.torch import TorchTrainer
 
 from drugasr import presets, storage
 from drugasr.acoustic.folder import FACTS_FILE, read_facts
+from drugasr.cluster import check_capacity, check_unit, cpus_of_training
 from drugasr.config import Config
-from drugasr.errors import AudioError, DrugasrError, TrainingError
+from drugasr.corpus.background import find_recordings
+from drugasr.errors import AudioError, ConfigError, DrugasrError, TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
 from drugasr.training.checkpoint import STATE_FILE
@@ -62,7 +65,11 @@ def run_trainer(trainer: TorchTrainer, run_uri: str) -> ray.train.Result:
 
 
 def make_trainer(config: Config, corpus_uri: str, lexicon: Lexicon, storage_uri: str, name: str, callbacks=()) -> TorchTrainer:
-    """A trainer whose checkpoints land in `<storage>/<name>`; the same name goes on where it stopped."""
+    """A trainer whose checkpoints land in `<storage>/<name>`; the same name goes on where it stopped.
+
+    Raises CapacityError and ConfigError when the augmentation on the fly cannot work.
+    """
+    check_augmenting(config)
     cluster = config.cluster
     resources = {"CPU": cluster.cpus_per_worker} | ({"GPU": cluster.gpus_per_worker} if cluster.gpus_per_worker else {})
     return TorchTrainer(
@@ -86,10 +93,27 @@ def make_trainer(config: Config, corpus_uri: str, lexicon: Lexicon, storage_uri:
     )
 
 
+def check_augmenting(config: Config) -> None:
+    """Raises CapacityError unless one augmenting task a worker fits beside the workers, ConfigError about recorded noise."""
+    cluster = config.cluster
+    if config.training.augmentation == "none":
+        return
+    if config.corpus.noise_folder:
+        find_recordings(config.corpus.noise_folder)
+    check_unit("one task of training.augmentation", {"CPU": cluster.cpus_per_task})
+    needed = cpus_of_training(cluster) + cluster.num_workers * cluster.cpus_per_task
+    check_capacity(
+        f"a training with {cluster.num_workers} workers of {cluster.cpus_per_worker:g} CPU "
+        f"and training.augmentation with as many tasks of cluster.cpus_per_task={cluster.cpus_per_task:g}",
+        {"CPU": needed},
+    )
+
+
 def _train_on_worker(arguments: dict[str, Any]) -> None:
     # Imported here: the driver that makes the trainer needs no torch loop.
     import torch
 
+    from drugasr.training.cpu_tasks import map_on_cpus
     from drugasr.training.loop import train
     from drugasr.training.workers import Workers
 
@@ -105,9 +129,12 @@ def _train_on_worker(arguments: dict[str, Any]) -> None:
     checkpoint = ray.train.get_checkpoint()
     try:
         with nullcontext() if checkpoint is None else checkpoint.as_directory() as folder:
-            train(config, arguments["corpus_uri"], arguments["lexicon"], workers, report, Path(folder) if folder else None)
-    except AudioError:
-        raise  # one rank's clip: returning would leave the others waiting in the all-reduce for ever
+            train(
+                config, arguments["corpus_uri"], arguments["lexicon"], workers, report, Path(folder) if folder else None,
+                map_in_order=partial(map_on_cpus, num_cpus=config.cluster.cpus_per_task),
+            )  # fmt: skip
+    except (AudioError, ConfigError):
+        raise  # one rank's clip, or one node's noise: returning would leave the others waiting in the all-reduce for ever
     except DrugasrError as error:
         # Every rank comes here, for the same reason. Raised, it would be tried again, in vain.
         storage.write_json(arguments["failure_uri"], {"error": str(error)})

@@ -24,6 +24,7 @@ from drugasr.errors import TrainingError
 from drugasr.fingerprint import seed_of
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
+from drugasr.training.augmenting import MapInOrder, TrainingWaves
 from drugasr.training.batches import deal, padding_fraction, plan_steps
 from drugasr.training.checkpoint import TrainingState
 from drugasr.training.clips import read_clips
@@ -37,13 +38,23 @@ _NUM_EQUALISING_CLIPS = 64
 _ALL_BLANK = 0.99
 
 
-def train(config: Config, corpus_uri: str, lexicon: Lexicon, workers: Workers, report: Report, resume_from: Path | None = None) -> None:
+def train(
+    config: Config,
+    corpus_uri: str,
+    lexicon: Lexicon,
+    workers: Workers,
+    report: Report,
+    resume_from: Path | None = None,
+    map_in_order: MapInOrder = map,
+) -> None:
     """Trains `config.model.base` on the corpus, going on from the state in folder `resume_from` if one is given.
+
+    `map_in_order` is who augments on the fly: this process, step by step, or others that work ahead.
 
     Metrics of an epoch: epoch, train_loss, loss, cer, wer, top1, top5, blank_fraction, score,
     clips_per_s, padding_fraction, memory_mb, epoch_s. Raises TrainingError when the loss is no longer a number.
     """
-    training = _Training(config, corpus_uri, lexicon, workers)
+    training = _Training(config, corpus_uri, lexicon, workers, map_in_order)
     state = TrainingState() if resume_from is None else training.resume(resume_from)
     for metrics in state.history:  # whoever listened when it was stopped may have missed the last ones
         report(metrics, None)
@@ -63,12 +74,13 @@ def train(config: Config, corpus_uri: str, lexicon: Lexicon, workers: Workers, r
 class _Training:
     """The model, its clips and its optimiser on one rank."""
 
-    def __init__(self, config: Config, corpus_uri: str, lexicon: Lexicon, workers: Workers) -> None:
+    def __init__(self, config: Config, corpus_uri: str, lexicon: Lexicon, workers: Workers, map_in_order: MapInOrder) -> None:
         self.config, self.settings, self.workers = config, config.training, workers
         self.facts = {"config": asdict(config), "data_hash": Manifest.read(corpus_uri).data_hash, "lexicon": lexicon.name}
         self.model, self.processor, self.vocabulary = start_model(config.model.base, self.settings.seed)
         self._set_regularisation()
         self.clips = self._read(corpus_uri, "train", config.training.clip_fraction)
+        self.waves = TrainingWaves(self.clips, config, map_in_order)
         self.validator = Validator(self._read(corpus_uri, "validation"), lexicon, self.processor, self.vocabulary, self.settings.batch_s)
         if config.model.base == SMALL:
             equalise_front_end(self.model, [self.clips.wave(i) for i in range(min(len(self.clips), _NUM_EQUALISING_CLIPS))])
@@ -101,7 +113,12 @@ class _Training:
         np.random.seed(seed_of(self.settings.seed, epoch, self.workers.rank))  # SpecAugment in transformers
         steps = self._plan(epoch)
         set_training_mode(self.model)
-        total_loss = sum(self._take_step(sum(self.num_steps[:epoch]) + i, step) for i, step in enumerate(steps))
+        shares = [deal(step, self.workers.rank, self.workers.size) for step in steps]
+        waves = self.waves.of_epoch(epoch, [mine for mine, _ in shares])
+        total_loss, number = 0.0, sum(self.num_steps[:epoch])
+        for step, (mine, weights), waves_of_step in zip(steps, shares, waves, strict=True):
+            total_loss += self._take_step(number, mine, weights, waves_of_step) * len(step)
+            number += 1
         train_s = time.monotonic() - start_s
         validation = self.validator.metrics(self.model, self.workers)
         return {
@@ -115,16 +132,14 @@ class _Training:
             "epoch_s": time.monotonic() - start_s,
         }
 
-    def _take_step(self, number: int, step: Sequence[int]) -> float:
-        """One optimiser step; returns the sum of this rank's clip losses."""
+    def _take_step(self, number: int, clips: Sequence[int], weights: Sequence[float], waves: list[np.ndarray]) -> float:
+        """One optimiser step on this rank's clips; returns their weighted loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * lr_factor(number, sum(self.num_steps), self.settings)
-        mine, weights = deal(step, self.workers.rank, self.workers.size)
-        waves = [self.clips.wave(i) for i in mine]
         inputs = prepare_inputs(self.processor, waves).to(self.workers.device)
         with torch.autocast(self.workers.device.type, torch.bfloat16, enabled=self.workers.device.type == "cuda"):
             logits_BTV = self.replica(**inputs).logits
-        labels = [self.clips.labels[i] for i in mine]
+        labels = [self.clips.labels[i] for i in clips]
         losses_B = ctc_losses(logits_BTV, num_frames_of(self.model, waves), labels, self.vocabulary.blank)
         # DDP averages the gradients over the ranks; times their number, the weights make it the mean over clips.
         loss = (losses_B * torch.tensor(weights, device=losses_B.device)).sum() * self.workers.size
@@ -137,7 +152,7 @@ class _Training:
                 f"(it is {self.settings.learning_rate}) or raise training.warmup_fraction"
             )
         self.optimiser.step()
-        return loss.item() / self.workers.size * len(step)
+        return loss.item() / self.workers.size
 
     def _plan(self, epoch: int) -> list[list[int]]:
         return plan_steps(self.clips.durations_s, self.settings.batch_s, seed=self.settings.seed, epoch=epoch)

@@ -9,8 +9,9 @@ import torch
 
 from drugasr import presets
 from drugasr.config import Config, CorpusConfig, ModelConfig, TrainingConfig
+from drugasr.corpus.clip import ClipMaker
 from drugasr.corpus.manifest import Manifest
-from drugasr.corpus.plan import plan_shards
+from drugasr.corpus.plan import plan_shards, versions_of_voices
 from drugasr.corpus.schema import SPLITS
 from drugasr.corpus.shard_writer import write_shard
 from drugasr.lexicon.drug import Drug, Lexicon
@@ -40,13 +41,14 @@ def tiny_corpus(tmp_path_factory, six_names) -> Path:
         train_voices=("espeak:en-us+f3", "espeak:en-us+m3"), validation_voices=("espeak:en+m1",), test_voices=("espeak:en+f1",),
         augmentation="none", unseen_fraction=0.0,
     )  # fmt: skip
-    reports = [write_shard(str(folder), shard, []) for shard in plan_shards(six_names, config, {"espeak": engine("espeak").version})]
+    maker = ClipMaker({"espeak": engine("espeak")})
+    reports = [write_shard(str(folder), shard, [], maker) for shard in plan_shards(six_names, config, versions_of_voices(config))]
     Manifest(
         lexicon="six",
         unseen_drug_ids=(),
         files={split: {report.file_name: report.num_clips for report in reports if report.split == split} for split in SPLITS},
         num_failures=sum(report.num_failures for report in reports),
-        speech_s={split: sum(report.speech_s for report in reports if report.split == split) for split in SPLITS},
+        speech_s={split: {report.file_name: report.speech_s for report in reports if report.split == split} for split in SPLITS},
         settings={"corpus": dataclasses.asdict(config)},
     ).write(str(folder))
     return folder
