@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 STORAGE ?= $(CURDIR)/build/demo
 VENV := $(CURDIR)/.venv
 PY := $(VENV)/bin/python
-BENCHMARKS := ranking
+BENCHMARKS := ranking synthesis
 export RAY_USAGE_STATS_ENABLED := 0
 
 .PHONY: install demo serve test bench

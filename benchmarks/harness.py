@@ -38,7 +38,7 @@ def compare_time(name: str, ours: Callable[[], object], peer: Callable[[], objec
 def show(comparisons: Sequence[Comparison]) -> None:
     """A table for a person, then one line of JSON."""
     rows = [("", "ours", "peer", "ratio", "runs")]
-    rows += [(c.name, f"{c.ours:,.3f} {c.unit}", f"{c.peer:,.3f} {c.unit}", f"{c.ratio:,.1f}", str(c.runs)) for c in comparisons]
+    rows += [(c.name, f"{c.ours:,.3f} {c.unit}", f"{c.peer:,.3f} {c.unit}", f"{c.ratio:,.2f}", str(c.runs)) for c in comparisons]
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         print("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]))

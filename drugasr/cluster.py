@@ -81,12 +81,16 @@ def check_storage(uri: str) -> None:
         storage.delete_file(probe)
 
 
-def quieten_ray_data() -> None:
-    """Ray Data shows no bars and plans of its own: our stages print their progress."""
+def prepare_ray_data() -> None:
+    """Ray Data shows no bars and plans of its own: our stages print their progress.
+
+    Nor does it look every second at the memory of each task, which made our tasks a tenth slower.
+    """
     from ray.data import DataContext
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     DataContext.get_current().enable_progress_bars = False
+    DataContext.get_current().memory_usage_poll_interval_s = None
 
 
 def _probe_from(node_id: str, probe: str) -> ray.ObjectRef:

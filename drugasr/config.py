@@ -38,8 +38,22 @@ class CorpusConfig:
     """Speaking rates relative to the engine's normal one, 0.5 to 2; every voice speaks at each."""
     pitches: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1.0,)
     """Pitches relative to the voice's normal one, 0.5 to 2; every voice speaks at each."""
-    augmentation: Literal["none", "light"] = "light"
+    engines: dict[str, dict[str, bool | int | float | str]] = field(default_factory=dict)
+    """Options of an engine by its name, such as the model file of `kokoro`; the engine's class documents them."""
+    num_doses: Annotated[int, Field(ge=0, le=100)] = 0
+    """Marketed strengths (`lexicon/data/strengths.tsv`) that are said after each name, beside the name alone."""
+    dose_style: Literal["phrase", "joined"] = "phrase"
+    """Whether name and dose are one phrase, or two recordings joined with a cross-fade."""
+    dose_language: Literal["en", "fa"] = "en"
+    """Language of the spoken dose: English, or Persian as in the data of 2022."""
+    dose_voice: VoiceName | Literal[""] = ""
+    """The voice of joined doses; empty for the voice that says the name."""
+    recordings: str = ""
+    """Folder or CSV manifest of real recordings that join the corpus (`drugasr.corpus.recordings`); empty for none."""
+    augmentation: Literal["none", "light", "clinic", "recipe2022"] = "light"
     """The recipe that degrades copies of a training clip (`drugasr.corpus.augmentation`)."""
+    noise_folder: str = ""
+    """Folder of recorded noise that `clinic` mixes in, beside the noise that it makes; on every node. Empty for none."""
     num_augmented: Annotated[int, Field(ge=0, le=100)] = 1
     """Augmented copies of each training utterance, beside the clean one."""
     num_augmented_by_engine: dict[str, Annotated[int, Field(ge=0, le=100)]] = field(default_factory=dict)
@@ -62,6 +76,14 @@ class CorpusConfig:
                 if voice in owner:
                     raise ValueError(f"voice {voice!r} stands in {owner[voice]} and in {split}: a voice belongs to one split, once")
                 owner[voice] = split
+        parts: dict[str, str] = {}
+        for voice, split in owner.items():
+            engine, _, blend = voice.partition(":")
+            for part in blend.split("*"):  # Kokoro's blends, such as af_heart*bm_george
+                if parts.setdefault(f"{engine}:{part}", split) != split:
+                    raise ValueError(f"voice {voice!r} of {split} holds {part!r}, which speaks in {parts[f'{engine}:{part}']}: a voice belongs to one split")
+        if self.dose_voice and self.dose_style != "joined":
+            raise ValueError(f"dose_voice {self.dose_voice!r} needs dose_style = 'joined': one phrase has one voice")
         for name, values in (("rates", self.rates), ("pitches", self.pitches)):
             if not all(0.5 <= value <= 2 for value in values) or len(set(values)) != len(values):
                 raise ValueError(f"{name} must be different numbers from 0.5 to 2, not {list(values)}")
@@ -97,6 +119,9 @@ class TrainingConfig:
     """Gradients are scaled down to this L2 norm."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout in the trained transformer layers and before the head."""
+    augmentation: Literal["none", "light", "clinic", "recipe2022"] = "none"
+    """Recipe that degrades half of the training clips anew in every epoch, on the fly, whether or not the corpus holds
+    augmented copies too (`corpus.num_augmented = 0` leaves those out); the steps stay planned by the stored lengths."""
     mask_time_prob: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """SpecAugment: share of the frames covered by masks of 10 frames; 0 turns it off."""
     max_clip_s: PositiveFloat = 15.0
@@ -149,6 +174,8 @@ class ClusterConfig:
     """GPUs of a training worker; 0 trains on CPUs."""
     cpus_per_task: PositiveFloat = 1.0
     """Logical CPUs of one synthesis or evaluation task."""
+    cpus_per_remote_task: PositiveFloat = 0.25
+    """Logical CPUs of a synthesis task that waits for a service: small, so that many wait at once."""
 
 
 @settings

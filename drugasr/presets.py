@@ -91,7 +91,9 @@ def load(preset: str, toml_uri: str | None = None, assignments: Iterable[str] = 
     if toml_uri is not None:
         _merge(values, _read_toml(toml_uri), origin=toml_uri)
     for assignment in assignments:
-        _merge(values, _parse_assignment(assignment), origin=f"--set {assignment}")
+        # corpus.engines.kokoro.model=... adds to the table; corpus.engines={...} replaces it.
+        adds = assignment.partition("=")[0].count(".") > 1
+        _merge(values, _parse_assignment(assignment), origin=f"--set {assignment}", adds=adds)
     return from_dict(values)
 
 
@@ -113,6 +115,7 @@ def _all_voices(num_augmented: int) -> CorpusConfig:
         validation_voices=VALIDATION_VOICES,
         test_voices=TEST_VOICES,
         rates=(0.85, 1.0, 1.2),
+        augmentation="clinic",
         num_augmented=num_augmented,
         clips_per_shard=1024,
     )
@@ -147,16 +150,23 @@ def _parse_assignment(assignment: str) -> dict[str, Any]:
     return value
 
 
-def _merge(values: dict[str, Any], differences: dict[str, Any], origin: str, path: str = "") -> None:
+def _merge(values: dict[str, Any], differences: dict[str, Any], origin: str, path: str = "", adds: bool = False) -> None:
     for key, value in differences.items():
         if key not in values:
             raise ConfigError(f"{origin}: there is no setting {path + key!r}; here are {', '.join(path + k for k in values)}")
         if isinstance(values[key], dict) and not path:  # a section, not a setting that is a table
             if not isinstance(value, dict):
                 raise ConfigError(f"{origin}: {path + key!r} is a section; set one of {', '.join(f'{path}{key}.{k}' for k in values[key])}")
-            _merge(values[key], value, origin, f"{path}{key}.")
+            _merge(values[key], value, origin, f"{path}{key}.", adds)
         else:
-            values[key] = value
+            values[key] = _added(values[key], value) if adds else value
+
+
+def _added(old: Any, new: Any) -> Any:
+    """A table with the entries of another, and of the tables in it."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old | {key: _added(old.get(key), value) for key, value in new.items()}
+    return new
 
 
 def _dotted(location: tuple[str | int, ...]) -> str:

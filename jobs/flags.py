@@ -2,17 +2,14 @@
 
 import argparse
 import json
-import os
 import sys
-from dataclasses import replace
 from typing import NoReturn
 
 from drugasr import presets
 from drugasr.config import Config
 from drugasr.errors import InputError
-from drugasr.lexicon.reading import TIERS
 from drugasr.progress import say
-from jobs.locations import location_of
+from jobs.locations import with_whole_locations
 
 _DEFAULT_STORAGE = "~/drugasr"
 
@@ -50,11 +47,4 @@ def config_of(arguments: argparse.Namespace) -> Config:
         **{f"{section}.seed": arguments.seed for section in ("corpus", "training", "tuning")},
     }
     assignments = [f"{key}={json.dumps(value)}" for key, value in flags.items() if value is not None]
-    config = presets.load(arguments.preset, arguments.config, [*arguments.assignments, *assignments])
-    source, base = config.lexicon.source, config.model.base
-    # Workers run in other folders.
-    if source not in TIERS:
-        config = replace(config, lexicon=replace(config.lexicon, source=location_of("lexicon", source)))
-    if os.path.isdir(os.path.expanduser(base)):
-        config = replace(config, model=replace(config.model, base=location_of("set model.base", base)))
-    return config
+    return with_whole_locations(presets.load(arguments.preset, arguments.config, [*arguments.assignments, *assignments]))

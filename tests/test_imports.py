@@ -28,11 +28,13 @@ MAY_IMPORT = {
     "": set(),  # drugasr/__init__.py
 }
 SERVE_MAY_IMPORT = GROUND | {"recognition", "lexicon", "acoustic", "decoding", "cluster", "local_ray"}
-# What training reads of the corpus is its files, by the schema.
-CORPUS_FOR_TRAINING = ("drugasr.corpus.schema", "drugasr.corpus.reading", "drugasr.corpus.manifest")
+# What training reads of the corpus is its files, by the schema; what it makes itself is augmented clips.
+CORPUS_FOR_TRAINING = (
+    "drugasr.corpus.schema", "drugasr.corpus.reading", "drugasr.corpus.manifest", "drugasr.corpus.augmentation", "drugasr.corpus.background",
+)  # fmt: skip
 RAY_HERE = (
-    "drugasr.corpus.synthesis", "drugasr.training.distributed", "drugasr.tuning.search", "drugasr.evaluation.batch",
-    "drugasr.cluster", "drugasr.pipeline", "jobs", "jobs.*", "serve", "serve.*",
+    "drugasr.corpus.synthesis", "drugasr.corpus.rate_limit", "drugasr.training.distributed", "drugasr.training.cpu_tasks", "drugasr.tuning.search",
+    "drugasr.evaluation.batch", "drugasr.cluster", "drugasr.pipeline", "jobs", "jobs.*", "serve", "serve.*",
 )  # fmt: skip
 TORCH_HERE = ("drugasr.acoustic*", "drugasr.training*", "drugasr.recognition", "drugasr.evaluation.recognisers*")
 # Importing these, and all that they import while being imported, loads no torch: nodes that synthesise never do.

@@ -3,39 +3,56 @@
 Shapes: S samples.
 """
 
+import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import audiomentations
 import numpy as np
+import soundfile
 
-from drugasr.audio import SAMPLE_RATE_HZ
+from drugasr.corpus.background import find_recordings
+from drugasr.corpus.clinic import clinic
+from drugasr.corpus.recipe_2022 import recipe_2022
+from drugasr.corpus.transforms import Degraded, apply_transforms
+from drugasr.errors import ConfigError
+from drugasr.fingerprint import fingerprint
 
 
-def augment(wave_S: np.ndarray, recipe: str, seed: int) -> tuple[np.ndarray, dict[str, dict], float | None]:
-    """The degraded clip, the parameters drawn by each transform that was applied, and the SNR in dB (None: no noise)."""
-    snr_db = None
-    drawn: dict[str, dict] = {}
+def noise_version(noise_folder: str) -> str:
+    """Names the recordings in the folder by their names and content; empty without a folder. Raises ConfigError."""
+    if not noise_folder:
+        return ""
+    find_recordings.cache_clear()  # the folder may have changed since this process last looked
+    return fingerprint([(path, _digest(Path(noise_folder, path))) for path in find_recordings(noise_folder)])
+
+
+def augment(wave_S: np.ndarray, recipe: str, seed: int, *, copy: int = 1, noise_folder: str = "") -> Degraded:
+    """The degraded clip, the parameters drawn by each transform that was applied, and the SNR in dB (None: no noise).
+
+    `copy` chooses among the variants of `recipe2022`; `noise_folder` is for `clinic`. Raises ConfigError.
+    """
     with _seeded(seed):
-        transforms = _RECIPES[recipe]()
-        for transform in transforms:
-            wave_S = transform(samples=wave_S, sample_rate=SAMPLE_RATE_HZ)
-            if transform.parameters["should_apply"]:
-                name = type(transform).__name__
-                drawn[name] = {k: _plain(v) for k, v in transform.parameters.items() if k != "should_apply"}
-                if isinstance(transform, audiomentations.AddColorNoise):
-                    snr_db = transform.min_snr_db
-                    drawn[name]["snr_db"] = snr_db
+        match recipe:
+            case "light":
+                wave_S, drawn, snr_db = _light(wave_S)
+            case "clinic":
+                wave_S, drawn, snr_db = clinic(wave_S, noise_folder)
+            case "recipe2022":
+                wave_S, drawn, snr_db = recipe_2022(wave_S, copy)
+            case _:
+                raise KeyError(recipe)
     peak = np.abs(wave_S).max(initial=0.0)
     return (wave_S / peak if peak > 1 else wave_S).astype(np.float32), drawn, snr_db
 
 
-def _light() -> list[audiomentations.core.transforms_interface.BaseWaveformTransform]:
+def _light(wave_S: np.ndarray) -> Degraded:
     """Speed, pitch, tone, band, level, then noise at a drawn SNR: enough variety for clean offline voices."""
     # Drawn here, not by the transform, so that the SNR itself is on record.
     snr_db = round(random.uniform(5.0, 30.0), 1)
-    return [
+    transforms = [
         audiomentations.TimeStretch(min_rate=0.85, max_rate=1.2, leave_length_unchanged=False, p=0.6),
         audiomentations.PitchShift(min_semitones=-2.5, max_semitones=2.5, p=0.5),
         audiomentations.SevenBandParametricEQ(min_gain_db=-6, max_gain_db=6, p=0.5),
@@ -45,13 +62,24 @@ def _light() -> list[audiomentations.core.transforms_interface.BaseWaveformTrans
         audiomentations.Gain(min_gain_db=-12, max_gain_db=3, p=0.8),
         audiomentations.AddColorNoise(min_snr_db=snr_db, max_snr_db=snr_db, min_f_decay=-6, max_f_decay=3, p=0.7),
     ]
+    wave_S, drawn = apply_transforms(transforms, wave_S)
+    if "AddColorNoise" not in drawn:
+        return wave_S, drawn, None
+    drawn["AddColorNoise"]["snr_db"] = snr_db
+    return wave_S, drawn, snr_db
 
 
-_RECIPES = {"light": _light}
-
-
-def _plain(value: object) -> object:
-    return value.item() if isinstance(value, np.generic) else value
+def _digest(path: Path) -> str:
+    """SHA-256 of a recording that can be read. Raises ConfigError."""
+    try:
+        num_samples = soundfile.info(path).frames
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise ConfigError(f"corpus.noise_folder: {path} cannot be read ({error}): repair or remove it") from error
+    if not num_samples:
+        raise ConfigError(f"corpus.noise_folder: {path} holds 0 samples: remove it")
+    return digest
 
 
 @contextmanager

@@ -45,5 +45,6 @@ FAILURE_SCHEMA = pa.schema(
         pa.field("voice", pa.string()),
         pa.field("split", pa.string()),
         pa.field("error", pa.string()),
+        pa.field("tries", pa.int32()),  # over all runs
     ]
 )

@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from drugasr import storage
-from drugasr.corpus.clip import make_row, plan_columns
-from drugasr.corpus.plan import Shard, Utterance
+from drugasr.corpus.clip import ClipMaker
+from drugasr.corpus.plan import Shard
 from drugasr.corpus.reading import read_file
 from drugasr.corpus.schema import CORPUS_SCHEMA, FAILURE_SCHEMA
 from drugasr.errors import VoiceFailure
 
-_FILE_NAME = re.compile(r"part-(\d+)-of-(\d+)-[0-9a-f]+\.parquet")
+_FILE_NAME = re.compile(r"part-([a-z0-9_]+)-(\d+)-of-(\d+)-[0-9a-f]+\.parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,28 +30,37 @@ class ShardReport:
     speech_s: float
 
 
-def write_shard(corpus_uri: str, shard: Shard, older_files: list[str]) -> ShardReport:
+def write_shard(corpus_uri: str, shard: Shard, older_files: list[str], maker: ClipMaker) -> ShardReport:
     """Writes `<corpus>/<split>/<shard file>` and, where clips failed, `<corpus>/failures/<same name>`."""
     kept = _read_kept(corpus_uri, shard, older_files)
+    tries = _read_tries(storage.join(corpus_uri, "failures", failures_name(shard.split, shard.file_name)))
     rows, failures, num_made = [], [], 0
     for utterance in shard.utterances():
         if utterance.id in kept:
-            rows.append(kept[utterance.id] | plan_columns(utterance))
+            rows.append(kept[utterance.id] | maker.plan_columns(utterance))
             continue
         try:
-            rows.append(make_row(utterance))
+            rows.append(maker.make_row(utterance))
             num_made += 1
         except VoiceFailure as error:
-            failures.append(_failure(utterance, shard.split, error))
-    failures_uri = failures_location(corpus_uri, shard.split, shard.file_name)
+            columns = maker.plan_columns(utterance) | {"split": shard.split, "error": str(error), "tries": tries.get(utterance.id, 0) + error.tries}
+            failures.append({name: columns[name] for name in FAILURE_SCHEMA.names})
+    return write_rows(corpus_uri, shard.split, shard.file_name, rows, failures, num_made)
+
+
+def write_rows(
+    corpus_uri: str, split: str, file_name: str, rows: list[dict[str, Any]], failures: list[dict[str, Any]], num_made: int
+) -> ShardReport:
+    """Writes `rows` to `<corpus>/<split>/<file_name>`, and `failures` beside; takes away what failed in an earlier run."""
+    failures_uri = storage.join(corpus_uri, "failures", failures_name(split, file_name))
     if failures:
         _write(failures_uri, failures, FAILURE_SCHEMA)
-    _write(storage.join(corpus_uri, shard.split, shard.file_name), rows, CORPUS_SCHEMA)
+    _write(storage.join(corpus_uri, split, file_name), rows, CORPUS_SCHEMA)
     if not failures and storage.exists(failures_uri):
         storage.delete_file(failures_uri)
     return ShardReport(
-        split=shard.split,
-        file_name=shard.file_name,
+        split=split,
+        file_name=file_name,
         num_clips=len(rows),
         num_failures=len(failures),
         num_made=num_made,
@@ -68,8 +77,9 @@ def report_of_file(corpus_uri: str, split: str, file_name: str) -> ShardReport:
     )  # fmt: skip
 
 
-def failures_location(corpus_uri: str, split: str, file_name: str) -> str:
-    return storage.join(corpus_uri, "failures", f"{split}-{file_name}")
+def failures_name(split: str, file_name: str) -> str:
+    """The file in `<corpus>/failures` that tells what `<split>/<file_name>` lacks, and why."""
+    return f"{split}-{file_name}"
 
 
 def _read_kept(corpus_uri: str, shard: Shard, older_files: list[str]) -> dict[str, dict[str, Any]]:
@@ -88,15 +98,18 @@ def _read_kept(corpus_uri: str, shard: Shard, older_files: list[str]) -> dict[st
 def _may_share_names(file_name: str, shard: Shard) -> bool:
     """Bucket numbers are a name's hash modulo a power of two, so they agree modulo the smaller power."""
     match = _FILE_NAME.fullmatch(file_name)
-    if match is None:
+    if match is None or match[1] != shard.engine:
         return False
-    modulus = min(int(match[2]), shard.num_buckets)
-    return int(match[1]) % modulus == shard.bucket % modulus
+    modulus = min(int(match[3]), shard.num_buckets)
+    return int(match[2]) % modulus == shard.bucket % modulus
 
 
-def _failure(utterance: Utterance, split: str, error: VoiceFailure) -> dict[str, Any]:
-    columns = plan_columns(utterance)
-    return {name: columns[name] for name in ("id", "text", "drug_id", "engine", "voice")} | {"split": split, "error": str(error)}
+def _read_tries(failures_uri: str) -> dict[str, int]:
+    """Id -> how often earlier runs tried the clip."""
+    if not storage.exists(failures_uri):
+        return {}
+    table = pq.read_table(io.BytesIO(storage.read_bytes(failures_uri)), columns=["id", "tries"])
+    return dict(zip(table["id"].to_pylist(), table["tries"].to_pylist(), strict=True))
 
 
 def _write(uri: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:

@@ -7,7 +7,7 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from drugasr import storage
-from drugasr.cluster import check_capacity, quieten_ray_data, total_resources
+from drugasr.cluster import check_capacity, prepare_ray_data, total_resources
 from drugasr.config import ClusterConfig
 from drugasr.corpus.manifest import Manifest
 from drugasr.evaluation.metrics import compute_metrics
@@ -55,7 +55,7 @@ def _predict_missing(model_uri: str, corpus_uri: str, lexicon: Lexicon, cluster:
     if not missing:
         return
     check_capacity("one evaluation task", {"CPU": cluster.cpus_per_task})
-    quieten_ray_data()
+    prepare_ray_data()
     rows = [
         {"corpus_uri": corpus_uri, "file_name": name, "out_uri": storage.join(predictions_uri, name), "unseen": list(manifest.unseen_drug_ids)}
         for name in missing

@@ -7,23 +7,24 @@ import numpy as np
 import pytest
 
 from drugasr.config import CorpusConfig
-from drugasr.corpus import clip
+from drugasr.corpus.clip import ClipMaker
 from drugasr.errors import VoiceFailure
 from drugasr.lexicon.drug import Drug, Lexicon
 
-VERSIONS = {"tone": "tone 1"}
+VERSIONS = {f"tone:{letter}": "tone 1" for letter in "abcdez"}
 
 
 class ToneEngine:
     """Says a tone that its arguments determine; `answers` and `poisoned` put other things into its mouth."""
-
-    version = VERSIONS["tone"]
 
     def __init__(self):
         self.said: list[str] = []
         self.poisoned: set[str] = set()
         self.answers: dict[str, tuple[np.ndarray, int]] = {}
         self.level = 0.5
+
+    def version(self, voice):
+        return "tone 1"
 
     def check(self, voice):
         pass
@@ -43,13 +44,14 @@ class ToneEngine:
 
 
 @pytest.fixture
-def tones(monkeypatch) -> ToneEngine:
-    """The engine `tone`, in the place of every engine."""
-    engine = ToneEngine()
-    clip._speech.cache_clear()
-    monkeypatch.setattr(clip, "engine", lambda name: engine)
-    yield engine
-    clip._speech.cache_clear()
+def tones() -> ToneEngine:
+    return ToneEngine()
+
+
+@pytest.fixture
+def maker(tones) -> ClipMaker:
+    """Speaks with the engine `tone`."""
+    return ClipMaker({"tone": tones})
 
 
 @pytest.fixture

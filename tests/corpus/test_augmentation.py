@@ -4,7 +4,11 @@ import random
 import numpy as np
 import pytest
 
-from drugasr.corpus.augmentation import augment
+from drugasr import audio
+from drugasr.corpus.augmentation import augment, noise_version
+from drugasr.errors import ConfigError
+
+RECIPES = ("light", "clinic", "recipe2022")
 
 
 def voiced(seconds: float = 1.0) -> np.ndarray:
@@ -20,28 +24,30 @@ def drawn_by_seed():
     return {seed: augment(voiced(0.3), "light", seed)[1].keys() for seed in range(400)}
 
 
-def test_the_same_seed_gives_the_same_audio_and_another_seed_another():
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_same_seed_gives_the_same_audio_and_another_seed_another(recipe):
     clips = {}
-    for seed in range(8):
+    for seed in range(12):
         random.seed(seed + 100)  # what was drawn before must not matter
         np.random.seed(seed + 200)
-        clips[seed] = augment(voiced(), "light", seed)
-    for seed in reversed(range(8)):
+        clips[seed] = augment(voiced(), recipe, seed, copy=3)
+    for seed in reversed(range(12)):
         random.seed(1)
         np.random.seed(2)
-        wave_S, drawn, snr_db = augment(voiced(), "light", seed)
+        wave_S, drawn, snr_db = augment(voiced(), recipe, seed, copy=3)
         assert wave_S.tobytes() == clips[seed][0].tobytes()
         assert (drawn, snr_db) == clips[seed][1:]
-    assert len({wave_S.tobytes() for wave_S, _, _ in clips.values()}) == 8
+    assert len({wave_S.tobytes() for wave_S, _, _ in clips.values()}) == 12
 
 
-def test_the_global_generators_and_the_clip_are_left_alone():
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_global_generators_and_the_clip_are_left_alone(recipe):
     random.seed(5)
     np.random.seed(6)
     python_state, numpy_state = random.getstate(), np.random.get_state()
     wave_S = voiced()
     for seed in range(8):
-        augment(wave_S, "light", seed)
+        augment(wave_S, recipe, seed, copy=seed)
     assert random.getstate() == python_state
     assert np.random.get_state()[0] == numpy_state[0]
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state[1])
@@ -101,11 +107,56 @@ def test_time_stretch_changes_the_length_and_gain_the_level(drawn_by_seed):
         assert 20 * np.log10(factor) == pytest.approx(20 * np.log10(drawn["Gain"]["amplitude_ratio"]), abs=0.1)
 
 
-def test_the_audio_stays_within_full_scale_and_the_parameters_are_json():
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_audio_stays_within_full_scale_and_the_parameters_are_json(recipe):
     loud_S = (voiced() * 9.9).astype(np.float32)
     for seed in range(40):
-        wave_S, drawn, _ = augment(loud_S, "light", seed)
+        wave_S, drawn, snr_db = augment(loud_S, recipe, seed, copy=seed)
         assert wave_S.dtype == np.float32
         assert np.isfinite(wave_S).all()
         assert np.abs(wave_S).max() <= 1
         assert json.loads(json.dumps(drawn)) == drawn
+        assert (snr_db is not None) == any("snr_db" in values for values in drawn.values())
+
+
+class TestNoiseVersion:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        (tmp_path / "ward" / "night").mkdir(parents=True)
+        (tmp_path / "ward" / "bed.wav").write_bytes(audio.encode_wav(voiced()))
+        (tmp_path / "ward" / "night" / "fan.FLAC").write_bytes(audio.encode_flac(voiced(2.0)))
+        (tmp_path / "ward" / "notes.txt").write_text("recorded in spring")
+        return tmp_path / "ward"
+
+    def test_it_is_empty_without_a_folder(self):
+        assert noise_version("") == ""
+
+    def test_it_names_what_is_heard_and_nothing_else(self, folder):
+        version = noise_version(str(folder))
+        assert len(version) == 16
+        (folder / "notes.txt").write_text("or in summer")
+        moved = folder.rename(folder.parent / "elsewhere")
+        assert noise_version(str(moved)) == version
+        versions = {version}
+        (moved / "bed.wav").write_bytes(audio.encode_wav(voiced() / 2))
+        versions.add(noise_version(str(moved)))
+        (moved / "bed.wav").rename(moved / "lamp.wav")
+        versions.add(noise_version(str(moved)))
+        (moved / "night" / "fan.FLAC").unlink()
+        versions.add(noise_version(str(moved)))
+        assert len(versions) == 4
+
+    def test_a_folder_that_is_not_there_or_holds_nothing_is_refused(self, tmp_path):
+        with pytest.raises(ConfigError, match=r"corpus\.noise_folder: there is no folder .*missing"):
+            noise_version(str(tmp_path / "missing"))
+        (tmp_path / "readme.txt").write_text("no noise")
+        with pytest.raises(ConfigError, match=r"holds no recording: put \.flac, \.mp3, \.ogg, \.wav"):
+            noise_version(str(tmp_path))
+
+    def test_a_recording_that_cannot_be_used_is_named(self, folder):
+        (folder / "broken.wav").write_bytes(b"RIFF")
+        with pytest.raises(ConfigError, match=r"broken\.wav cannot be read"):
+            noise_version(str(folder))
+        (folder / "broken.wav").write_bytes(audio.encode_wav(voiced()[:0]))
+        with pytest.raises(ConfigError, match=r"broken\.wav holds 0 samples"):
+            noise_version(str(folder))

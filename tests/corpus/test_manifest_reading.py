@@ -17,7 +17,7 @@ def manifest(**changes) -> Manifest:
         "unseen_drug_ids": ("7",),
         "files": {"train": {"part-b.parquet": 2, "part-a.parquet": 1}, "validation": {}, "test": {}},
         "num_failures": 3,
-        "speech_s": {"train": 90.0, "validation": 0.0, "test": 0.0},
+        "speech_s": {"train": {"part-b.parquet": 60.0, "part-a.parquet": 30.0}, "validation": {}, "test": {}},
         "settings": {"corpus": {f"{split}_voices": ["tone:x"] for split in ("train", "validation", "test")}},
     }
     return Manifest(**values | changes)

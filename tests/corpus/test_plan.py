@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from drugasr.corpus.plan import is_unseen, plan_shards
+from drugasr.corpus.plan import choose_doses, is_unseen, plan_shards
+from drugasr.lexicon.dose import Dose
 from drugasr.lexicon.drug import Drug
 
 NAMES = [f"{a}{b}{c}" for a, b, c in itertools.product(("ami", "beto", "cari", "do"), ("ba", "lo", "ri"), ("mide", "nol", "pine", "xime", "zole"))]
@@ -73,7 +74,8 @@ def test_ids_are_unique_and_name_what_determines_the_audio(make_lexicon, config,
 
     _, utterance = utterances(lexicon, config, versions)[0]
     others = {
-        "voice": "tone:z", "engine_version": "tone 2", "rate": 1.5, "pitch": 1.5, "augmentation": "light", "copy": 9, "corpus_seed": 9,
+        "dose": Dose(written="5 mg", spoken="five milligrams"), "dose_voice": "tone:a", "noise_version": "n",
+        "voice": "tone:z", "voice_version": "tone 2", "rate": 1.5, "pitch": 1.5, "augmentation": "light", "copy": 9, "corpus_seed": 9,
         "drug": dataclasses.replace(utterance.drug, spoken="something else"),
     }  # fmt: skip
     changed = {dataclasses.replace(utterance, **{name: value}).id for name, value in others.items()}
@@ -156,10 +158,10 @@ def test_files_aim_at_the_size_that_was_asked_for(make_lexicon, with_settings, v
 
 @pytest.mark.parametrize(
     "changes",
-    [{"rates": (1.0, 1.2)}, {"pitches": (1.1,)}, {"seed": 5}, {"augmentation": "light"}, {"train_voices": ("tone:a",)}],
+    [{"rates": (1.0, 1.2)}, {"pitches": (1.1,)}, {"seed": 5}, {"augmentation": "light"}, {"train_voices": ("tone:a",)}, {"num_doses": 2}],
 )
 def test_a_file_name_tells_every_setting_that_changes_its_content(make_lexicon, with_settings, versions, changes):
-    lexicon = make_lexicon("aspirin")
+    lexicon = make_lexicon("metformin")
     assert not files(lexicon, with_settings(), versions)["train"] & files(lexicon, with_settings(**changes), versions)["train"]
 
 
@@ -168,8 +170,10 @@ def test_what_leaves_a_split_alone_keeps_its_files(make_lexicon, with_settings, 
     old = files(lexicon, with_settings(), versions)
     assert files(lexicon, with_settings(augmentation="light"), versions)["test"] == old["test"]
     assert files(lexicon, with_settings(train_voices=("tone:a",)), versions)["validation"] == old["validation"]
-    assert files(lexicon, with_settings(), versions | {"other": "2"}) == old
-    assert files(lexicon, with_settings(), {"tone": "tone 2"})["train"] != old["train"]
+    assert files(lexicon, with_settings(), versions | {"other:a": "2"}) == old
+    newer = files(lexicon, with_settings(), versions | {"tone:a": "tone 2"})
+    assert newer["train"] != old["train"]
+    assert newer["test"] == old["test"]
 
 
 def test_the_name_of_a_file_tells_the_order_of_its_rows(make_lexicon, with_settings, versions):
@@ -184,13 +188,49 @@ def test_the_name_of_a_file_tells_the_order_of_its_rows(make_lexicon, with_setti
 def test_an_engine_may_have_its_own_number_of_copies(make_lexicon, with_settings):
     voices = ("tone:a", "tone:b", "bell:a")
     config = with_settings(train_voices=voices, augmentation="light", num_augmented=1, num_augmented_by_engine={"bell": 3})
-    plan = utterances(make_lexicon("aspirin", "codeine"), config, {"tone": "1", "bell": "2"})
+    versions = dict.fromkeys((*voices, "tone:c", "tone:d", "tone:e"), "1")
+    plan = utterances(make_lexicon("aspirin", "codeine"), config, versions)
     counts = Counter((u.voice, u.copy) for shard, u in plan if shard.split == "train")
     assert counts == {(voice, copy): 2 for voice in voices for copy in range(4 if voice == "bell:a" else 2)}
     assert {u.copy for shard, u in plan if shard.split != "train"} == {0}
     for shard, _ in plan:
         assert shard.num_clips == len(list(shard.utterances()))
     more = with_settings(train_voices=voices, augmentation="light", num_augmented_by_engine={"bell": 4})
-    old, new = (files(make_lexicon("aspirin"), c, {"tone": "1", "bell": "2"}) for c in (config, more))
-    assert old["train"] != new["train"]
+    old, new = (files(make_lexicon("aspirin"), c, versions) for c in (config, more))
+    assert len(old["train"] - new["train"]) == len(new["train"] - old["train"]) == 1  # the bell's file alone
     assert old["test"] == new["test"]
+
+
+def test_doses_follow_the_name_that_is_sold_in_them(make_lexicon, with_settings, versions):
+    config = with_settings(num_doses=3, rates=(1.0, 1.2))
+    lexicon = make_lexicon("metformin", "ambienol")  # nobody sells the second
+    plan = [(shard, u) for shard, u in utterances(lexicon, config, versions) if shard.split == "test"]
+    texts = Counter(u.text for _, u in plan)
+    sold = {"two hundred fifty", "five hundred", "six hundred twenty five", "seven hundred fifty", "eight hundred fifty", "one thousand"}
+    doses = {text.removeprefix("metformin ").removesuffix(" milligrams") for text in texts} - {"metformin", "ambienol"}
+    assert len(doses) == 3 and doses < sold
+    assert set(texts.values()) == {4}  # two voices at two rates
+    assert all(shard.num_clips == len(list(shard.utterances())) for shard, _ in plan)
+    # One dose more leaves the others as they are.
+    more = {u.id for _, u in utterances(lexicon, with_settings(num_doses=4, rates=(1.0, 1.2)), versions)}
+    assert {u.id for _, u in plan} < more
+    assert len(choose_doses(lexicon.drugs[0], with_settings(num_doses=100))) == 6
+
+
+def test_a_joined_dose_is_another_clip_than_a_phrase(make_lexicon, with_settings, versions):
+    def dosed(**changes):
+        plan = utterances(make_lexicon("metformin"), with_settings(num_doses=1, **changes), versions)
+        return {u.id for _, u in plan if u.dose}, {u.dose_voice for _, u in plan if u.dose}
+
+    phrase, joined, other = dosed(), dosed(dose_style="joined"), dosed(dose_style="joined", dose_voice="tone:z")
+    assert (phrase[1], other[1]) == ({""}, {"tone:z"})
+    assert joined[1] == {f"tone:{letter}" for letter in "abcde"}
+    assert not phrase[0] & joined[0] and not joined[0] & other[0]
+
+
+def test_every_engine_has_files_of_its_own(make_lexicon, with_settings):
+    voices = dict.fromkeys(("tone:a", "bell:a", "tone:c", "tone:d", "tone:e", "bell:b"), "1")
+    one = with_settings(train_voices=("tone:a", "bell:a"))
+    old, new = (files(make_lexicon(*NAMES), c, voices) for c in (one, with_settings(train_voices=("tone:a", "bell:a", "bell:b"))))
+    assert {name.split("-")[1] for name in old["train"]} == {"bell", "tone"}
+    assert {name for name in old["train"] if "-tone-" in name} == {name for name in new["train"] if "-tone-" in name}

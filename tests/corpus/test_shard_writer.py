@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from drugasr import storage
-from drugasr.corpus import shard_writer
+from drugasr.corpus.clip import ClipMaker
 from drugasr.corpus.plan import plan_shards
 from drugasr.corpus.schema import SPLITS
 from drugasr.corpus.shard_writer import report_of_file, write_shard
@@ -15,14 +15,14 @@ NAMES = ("aspirin", "codeine", "ibuprofen", "warfarin")
 
 
 @pytest.fixture
-def build(tmp_path, with_settings, make_lexicon, versions):
+def build(tmp_path, with_settings, make_lexicon, versions, maker):
     """Writes every shard of a list of names the way the synthesis does; returns the reports by split."""
 
     def run(*names, **settings):
         reports = {split: [] for split in SPLITS}
         for shard in plan_shards(make_lexicon(*names), with_settings(**settings), versions):
             older = storage.list_files(f"{tmp_path}/{shard.split}", ".parquet")
-            reports[shard.split].append(write_shard(str(tmp_path), shard, older))
+            reports[shard.split].append(write_shard(str(tmp_path), shard, older, maker))
         return reports
 
     return run
@@ -63,6 +63,9 @@ def test_a_poisoned_name_costs_its_own_rows_alone(tmp_path, tones, build):
         ("codeine", voice, "test", "tone", "id-codeine") for voice in ("tone:d", "tone:e")
     ]
     assert all("cannot say codeine" in failure["error"] for failure in failures)
+    assert [failure["tries"] for failure in failures] == [1, 1]
+    build(*NAMES)
+    assert pq.read_table(f"{tmp_path}/failures/test-{report.file_name}")["tries"].to_pylist() == [2, 2]
 
 
 def test_the_next_run_makes_what_failed_and_nothing_else(tmp_path, tones, build):
@@ -106,11 +109,11 @@ def test_fewer_buckets_take_rows_over_from_several_files(tmp_path, tones, build)
     assert (report.num_clips, report.num_made, tones.said) == (14, 0, [])
 
 
-def test_new_spelling_for_display_reaches_rows_that_are_kept(tmp_path, tones, build, corpus_config, versions):
+def test_new_spelling_for_display_reaches_rows_that_are_kept(tmp_path, tones, build, corpus_config, versions, maker):
     build("aspirin")
     renamed = Lexicon("renamed", (Drug(id="42", name="ASPIRIN", spoken="aspirin"),))
     (shard,) = (shard for shard in plan_shards(renamed, corpus_config, versions) if shard.split == "test")
-    report = write_shard(str(tmp_path), shard, storage.list_files(f"{tmp_path}/test"))
+    report = write_shard(str(tmp_path), shard, storage.list_files(f"{tmp_path}/test"), maker)
     assert report.num_made == 0
     assert {(row["drug"], row["drug_id"]) for row in rows_of(tmp_path, report)} == {("ASPIRIN", "42")}
 
@@ -126,14 +129,14 @@ def test_foreign_files_in_the_folder_are_left_alone(tmp_path, tones, build):
 def test_a_crash_leaves_no_half_file(tmp_path, tones, build, monkeypatch):
     made = []
 
-    def dying(utterance):
+    def dying(self, utterance):
         made.append(utterance)
         if len(made) == 3:
             raise KeyboardInterrupt
-        return real(utterance)
+        return real(self, utterance)
 
-    real = shard_writer.make_row
-    monkeypatch.setattr(shard_writer, "make_row", dying)
+    real = ClipMaker.make_row
+    monkeypatch.setattr(ClipMaker, "make_row", dying)
     with pytest.raises(KeyboardInterrupt):
         build(*NAMES)
     assert [storage.list_files(f"{tmp_path}/{split}") for split in SPLITS] == [[], [], []]

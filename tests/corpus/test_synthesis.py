@@ -1,7 +1,14 @@
 import dataclasses
+import pickle
+import subprocess
+import sys
+import time
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import soundfile
 
 from drugasr.corpus.manifest import Manifest
 from drugasr.corpus.reading import read_split
@@ -45,6 +52,162 @@ def test_a_second_run_makes_nothing_and_a_new_name_only_its_own(tiny, lexicon, t
     assert clips(corpus_uri) == before
     on_disk = {split: {path.name for path in (tmp_path / split).iterdir()} for split in SPLITS}
     assert on_disk == {split: set(names) for split, names in Manifest.read(corpus_uri).files.items()}
+
+
+def names(count: int) -> Lexicon:
+    spoken = [f"{a}{b}" for a in ("ami", "beto", "cari", "dolo", "feni", "gabu") for b in ("ba", "lo", "ri", "mide", "nol", "pine")]
+    return Lexicon("names", tuple(Drug(id=name, name=name, spoken=name) for name in spoken[:count]))
+
+
+@pytest.fixture
+def tones(tiny):
+    """Settings whose voices are tones, with options for their engine."""
+
+    def make(**options):
+        return dataclasses.replace(
+            tiny.corpus, train_voices=("tone:a", "tone:b"), validation_voices=("tone:c",), test_voices=("tone:d",),
+            num_augmented=1, clips_per_shard=16, unseen_fraction=0.1, max_failure_fraction=0.2, engines={"tone": options},
+        )  # fmt: skip
+
+    return make
+
+
+def test_a_poisoned_name_costs_exactly_its_own_rows(tones, tiny, tmp_path):
+    lexicon = names(36)
+    whole = synthesise(lexicon, tones(), tiny.cluster, str(tmp_path / "whole")).manifest
+    raised, silent = lexicon.drugs[3].spoken, lexicon.drugs[20].spoken
+    config = tones(raises_at=raised, silent_at=silent)
+    done = synthesise(lexicon, config, tiny.cluster, str(tmp_path / "poisoned")).manifest
+    expected = {i: data for i, data in clips(str(tmp_path / "whole")).items() if i not in ids_of(str(tmp_path / "whole"), {raised, silent})}
+    assert clips(str(tmp_path / "poisoned")) == expected
+    assert done.num_failures == whole.total_clips - len(expected) > 0
+    failures = pq.read_table(tmp_path / "poisoned" / "failures").to_pylist()
+    assert {(row["text"], row["error"].split(":")[0]) for row in failures} == {(raised, "the engine raised RuntimeError"), (silent, "silent")}
+
+
+def ids_of(corpus_uri, texts):
+    table = pa.concat_tables(read_split(corpus_uri, split, ["id", "text"]) for split in SPLITS)
+    return {row["id"] for row in table.to_pylist() if row["text"] in texts}
+
+
+def test_a_killed_worker_costs_nothing(tones, tiny, tmp_path):
+    lexicon = names(36)
+    synthesise(lexicon, tones(), tiny.cluster, str(tmp_path / "whole"))
+    config = tones(dies_at=lexicon.drugs[7].spoken, died=str(tmp_path / "died"))
+    synthesise(lexicon, config, tiny.cluster, str(tmp_path / "killed"))
+    assert (tmp_path / "died").exists()
+    assert clips(str(tmp_path / "killed")) == clips(str(tmp_path / "whole"))
+    assert half_files(tmp_path / "killed") == []
+
+
+def half_files(folder):
+    """What stands in a corpus beside the files of its manifest."""
+    expected = {f"{split}/{name}" for split, files in Manifest.read(str(folder)).files.items() for name in files}
+    expected |= {"manifest.json", "README.md"}
+    return sorted({str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - expected)
+
+
+KILLED_DRIVER = """
+import sys, pickle, ray
+from drugasr.corpus.synthesis import synthesise
+ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="error")
+synthesise(*pickle.load(open(sys.argv[1], "rb")))
+"""
+
+
+def test_a_killed_driver_loses_nothing_and_the_next_run_goes_on(tones, tiny, tmp_path):
+    lexicon, corpus = names(36), tmp_path / "killed"
+    slow = tones(delay_s=0.05)
+    (tmp_path / "arguments").write_bytes(pickle.dumps((lexicon, slow, tiny.cluster, str(corpus))))
+    driver = subprocess.Popen([sys.executable, "-c", KILLED_DRIVER, str(tmp_path / "arguments")], stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(list(corpus.glob("*/part-*.parquet"))) >= 2, driver)
+    driver.kill()
+    driver.wait()
+    finished = sum(pq.read_metadata(path).num_rows for path in corpus.glob("*/part-*.parquet"))
+    assert not (corpus / "manifest.json").exists()
+
+    resumed = synthesise(lexicon, slow, tiny.cluster, str(corpus))
+    whole = synthesise(lexicon, tones(), tiny.cluster, str(tmp_path / "whole"))
+    assert resumed.num_made <= whole.num_made - finished < whole.num_made
+    assert clips(str(corpus)) == clips(str(tmp_path / "whole"))
+    assert resumed.manifest.files == whole.manifest.files
+    assert half_files(corpus) == []
+
+
+LOST_NODE = """
+import sys, pickle, threading, time, ray
+from pathlib import Path
+from ray.cluster_utils import Cluster
+from drugasr.corpus.synthesis import synthesise
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+node = cluster.add_node(num_cpus=2)
+ray.init(address=cluster.address, logging_level="error")
+lexicon, config, settings, corpus = pickle.load(open(sys.argv[1], "rb"))
+
+def lose():
+    while len(list(Path(corpus).glob("*/part-*.parquet"))) < 2:
+        time.sleep(0.02)
+    cluster.remove_node(node, allow_graceful=False)
+    Path(sys.argv[1] + ".lost").touch()
+
+threading.Thread(target=lose, daemon=True).start()
+synthesise(lexicon, config, settings, corpus)
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+def test_a_lost_node_costs_nothing(tones, tiny, tmp_path):
+    lexicon, corpus = names(36), tmp_path / "lost"
+    (tmp_path / "arguments").write_bytes(pickle.dumps((lexicon, tones(delay_s=0.05), tiny.cluster, str(corpus))))
+    subprocess.run([sys.executable, "-c", LOST_NODE, str(tmp_path / "arguments")], stderr=subprocess.DEVNULL, check=True, timeout=180)
+    assert (tmp_path / "arguments.lost").exists()
+    synthesise(lexicon, tones(), tiny.cluster, str(tmp_path / "whole"))
+    assert clips(str(corpus)) == clips(str(tmp_path / "whole"))
+    assert half_files(corpus) == []
+
+
+def test_a_service_is_asked_at_the_pace_of_the_whole_cluster(tiny, tmp_path):
+    (tmp_path / "asked").mkdir()
+    voices = {f"{split}_voices": (f"faraway:{split}",) for split in SPLITS}
+    config = dataclasses.replace(
+        tiny.corpus, **voices, augmentation="none", unseen_fraction=0.0, clips_per_shard=4,
+        engines={"faraway": {"delay_s": 0.2, "requests_per_s": 20.0, "asked": str(tmp_path / "asked")}},
+    )  # fmt: skip
+    cluster = dataclasses.replace(tiny.cluster, cpus_per_remote_task=0.5)
+    assert synthesise(names(36), config, cluster, str(tmp_path / "corpus")).num_made == 3 * 36
+    times_s = sorted(float(line) for path in (tmp_path / "asked").iterdir() for line in path.read_text().split())
+    assert len(list((tmp_path / "asked").iterdir())) > 1
+    assert len(times_s) == 3 * 36
+    assert (len(times_s) - 1) / (times_s[-1] - times_s[0]) <= 20 * 1.05
+
+
+def test_recordings_join_the_corpus_and_are_not_read_twice(tones, tiny, lexicon, tmp_path):
+    said = {"ann/metformin.wav": 440, "ann/digoxin (2).flac": 450, "bob/lasix.ogg": 460, "bob/warfarin.wav": 440}  # bob's second is ann's first
+    for name, hz in said.items():
+        (tmp_path / "recordings" / name).parent.mkdir(parents=True, exist_ok=True)
+        time_s = np.arange(8000) / 16_000
+        soundfile.write(tmp_path / "recordings" / name, 0.5 * np.sin(2 * np.pi * hz * time_s), 16_000)
+    config = dataclasses.replace(tones(), unseen_fraction=0.0, recordings=str(tmp_path / "recordings"))
+    first = synthesise(lexicon, config, tiny.cluster, str(tmp_path / "corpus"))
+    table = pa.concat_tables(read_split(str(tmp_path / "corpus"), split, ["source", "text", "voice"]) for split in SPLITS)
+    rows = [row for row in table.to_pylist() if row["source"] == "recording"]
+    assert {(row["text"], row["voice"]) for row in rows} == {
+        ("metformin", "recording:ann"), ("digoxin", "recording:ann"), ("lasix", "recording:bob")
+    }  # fmt: skip
+    assert first.manifest.num_failures == 1
+    again = synthesise(lexicon, config, tiny.cluster, str(tmp_path / "corpus"))
+    assert (again.num_made, again.manifest) == (0, first.manifest)
+    without = synthesise(lexicon, dataclasses.replace(config, recordings=""), tiny.cluster, str(tmp_path / "corpus"))
+    assert (without.num_made, without.manifest.num_failures) == (0, 0)
+    assert half_files(tmp_path / "corpus") == []
+
+
+def wait_for(condition, process, seconds=120):
+    end_s = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end_s
+        time.sleep(0.02)
 
 
 def test_an_unknown_voice_is_refused_before_any_work(tiny, lexicon, tmp_path):
