@@ -12,7 +12,7 @@ from ray._private.state import state as ray_state
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from drugasr import storage
-from drugasr.config import ClusterConfig, Config
+from drugasr.config import Config
 from drugasr.errors import CapacityError, StorageError
 
 
@@ -24,8 +24,10 @@ def total_resources() -> dict[str, float]:
     return {name: max(present.get(name, 0.0), float(most.get(name, 0.0))) for name in {*present, *most, "CPU", "GPU"}}
 
 
-def cpus_of_training(cluster: ClusterConfig) -> float:
-    return cluster.num_workers * cluster.cpus_per_worker
+def cpus_of_training(config: Config) -> float:
+    """Of its workers and, where it augments on the fly, of one task beside each."""
+    task = 0.0 if config.training.augmentation == "none" else config.cluster.cpus_per_task
+    return config.cluster.num_workers * (config.cluster.cpus_per_worker + task)
 
 
 def check_capacity(what: str, needed: Mapping[str, float]) -> None:
@@ -51,17 +53,25 @@ def check_unit(what: str, needed: Mapping[str, float]) -> None:
         raise CapacityError(f"{what} needs {sums} on one node, and the largest has {max(node.get('CPU', 0.0) for node in nodes):g} CPU")
 
 
-def check_training(cluster: ClusterConfig) -> None:
-    """Raises CapacityError when the workers of a training do not fit."""
+def check_training(config: Config) -> None:
+    """Raises CapacityError when the workers of a training, and what augments for them, do not fit."""
+    cluster = config.cluster
     worker = {"CPU": cluster.cpus_per_worker} | ({"GPU": cluster.gpus_per_worker} if cluster.gpus_per_worker else {})
     check_unit("one training worker", worker)
     check_capacity(f"a training with {cluster.num_workers} workers", {name: cluster.num_workers * n for name, n in worker.items()})
+    if config.training.augmentation != "none":
+        check_unit("one task of training.augmentation", {"CPU": cluster.cpus_per_task})
+        check_capacity(
+            f"a training with {cluster.num_workers} workers of {cluster.cpus_per_worker:g} CPU, and as many tasks of "
+            f"cluster.cpus_per_task = {cluster.cpus_per_task:g} for training.augmentation,",
+            {"CPU": cpus_of_training(config)},
+        )
 
 
 def check_stages(config: Config) -> None:
     """Every stage of a pipeline but the search. Raises CapacityError."""
     check_unit("one synthesis or evaluation task", {"CPU": config.cluster.cpus_per_task})
-    check_training(config.cluster)
+    check_training(config)
     serving = config.serving
     check_unit("one serving replica", {"CPU": serving.cpus_per_replica})
     check_capacity(f"{serving.num_replicas} serving replicas", {"CPU": serving.num_replicas * serving.cpus_per_replica})

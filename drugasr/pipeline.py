@@ -8,6 +8,7 @@ from typing import Any
 from drugasr import storage
 from drugasr.cluster import check_stages, check_storage
 from drugasr.config import Config
+from drugasr.corpus.augmentation import recipe_version
 from drugasr.fingerprint import fingerprint
 from drugasr.lexicon.drug import Lexicon
 from drugasr.lexicon.reading import read_lexicon
@@ -49,6 +50,7 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
     check_base(config.model.base, max(config.tuning.frozen_layers))
     check_stages(config)
     max_concurrent(config)  # refuses a trial that would never fit
+    recipe_version(config.training.augmentation, config.corpus.noise_folder)  # refuses a folder without noise
     check_storage(storage_uri)
 
     clock = _Clock()
@@ -99,7 +101,8 @@ def _determinants(config: Config, lexicon: Lexicon, data_hash: str) -> tuple:
     from drugasr.acoustic.folder import base_version
 
     # The number of workers counts: ranks draw their own dropout. Where they run does not.
-    return config.model, base_version(config.model.base), config.training, config.cluster.num_workers, lexicon.fingerprint, data_hash
+    recipe = recipe_version(config.training.augmentation, config.corpus.noise_folder)
+    return config.model, base_version(config.model.base), config.training, recipe, config.cluster.num_workers, lexicon.fingerprint, data_hash
 
 
 class _Clock:

@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 def job(config, arguments) -> dict:
     inputs = read_inputs(config, arguments)
     check_base(config.model.base, config.model.frozen_layers)
-    check_training(config.cluster)
+    check_training(config)
     name = f"training-{pipeline.training_name(config, inputs.lexicon, inputs.data_hash)}"
     trained = train_distributed(config, inputs.corpus_uri, inputs.lexicon, storage.join(inputs.root_uri, name))
     return {"model": trained.model_uri, "metrics": trained.metrics}

@@ -7,6 +7,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import audiomentations
@@ -19,6 +20,15 @@ from drugasr.corpus.recipe_2022 import recipe_2022
 from drugasr.corpus.transforms import Degraded, apply_transforms
 from drugasr.errors import ConfigError
 from drugasr.fingerprint import fingerprint
+
+
+def recipe_version(recipe: str, noise_folder: str = "") -> str:
+    """Changes whenever what the recipe makes may; empty for `none`. Raises ConfigError about the noise folder."""
+    if recipe == "none":
+        return ""
+    # Babble is eSpeak's.
+    made_of = (noise_version(noise_folder), metadata.version("espeakng-loader")) if recipe == "clinic" else ()
+    return fingerprint(metadata.version("audiomentations"), made_of)
 
 
 def noise_version(noise_folder: str) -> str:

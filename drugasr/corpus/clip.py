@@ -29,7 +29,7 @@ class ClipMaker:
 
     def make_row(self, utterance: Utterance) -> dict[str, Any]:
         """The row of `CORPUS_SCHEMA` for `utterance`. Raises VoiceFailure with the reason."""
-        wave_S = self._clean(dataclasses.replace(utterance, augmentation="", copy=0, noise_version=""))
+        wave_S = self._clean(dataclasses.replace(utterance, augmentation="", copy=0, recipe_version=""))
         drawn, snr_db = "", None
         if utterance.augmentation:
             wave_S, parameters, snr_db = augment(wave_S, utterance.augmentation, utterance.seed, copy=utterance.copy, noise_folder=self._noise_folder)

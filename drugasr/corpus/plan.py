@@ -37,8 +37,8 @@ class Utterance:
     """What is said after the name."""
     dose_voice: str = ""
     """`engine:voice` of a dose that is recorded by itself and joined; empty: name and dose are one phrase."""
-    noise_version: str = ""
-    """Names the recorded noise that the augmentation mixes in."""
+    recipe_version: str = ""
+    """Changes when the recipe's output may (`augmentation.recipe_version`); empty for the clean clip."""
 
     @property
     def text(self) -> str:
@@ -48,7 +48,7 @@ class Utterance:
     def id(self) -> str:
         return fingerprint(
             AUDIO_VERSION, self.text, self.voice, self.voice_version, self.rate, self.pitch,
-            self.augmentation, self.copy, self.corpus_seed, self.dose_voice, self.noise_version,
+            self.augmentation, self.copy, self.corpus_seed, self.dose_voice, self.recipe_version,
         )  # fmt: skip
 
     @property
@@ -68,7 +68,7 @@ class Shard:
     config: CorpusConfig
     voice_versions: Mapping[str, str]
     """Version of each voice of the engine in this split, and of the dose's voice."""
-    noise_version: str = ""
+    recipe_version: str = ""
 
     @cached_property
     def file_name(self) -> str:
@@ -78,7 +78,7 @@ class Shard:
         doses = (config.num_doses, config.dose_style, config.dose_language, config.dose_voice) if config.num_doses else ()
         content = fingerprint(
             AUDIO_VERSION, [(d.id, d.name, d.spoken, d.generic if doses else "") for d in self.drugs], config.rates, config.pitches, doses,
-            recipe, self.noise_version if recipe else "", list(copies.items()), config.seed, dict(self.voice_versions),
+            recipe, self.recipe_version if recipe else "", list(copies.items()), config.seed, dict(self.voice_versions),
         )  # fmt: skip
         return f"part-{self.engine}-{self.bucket:05d}-of-{self.num_buckets:05d}-{content}.parquet"
 
@@ -102,7 +102,7 @@ class Shard:
                                     corpus_seed=config.seed,
                                     dose=dose,
                                     dose_voice=(config.dose_voice or voice) if dose and config.dose_style == "joined" else "",
-                                    noise_version=self.noise_version if copy else "",
+                                    recipe_version=self.recipe_version if copy else "",
                                 )
 
     @property
@@ -115,7 +115,7 @@ class Shard:
         return copies_by_voice(self.config, self.split, self.engine)
 
 
-def plan_shards(lexicon: Lexicon, config: CorpusConfig, voice_versions: Mapping[str, str], noise_version: str = "") -> Iterator[Shard]:
+def plan_shards(lexicon: Lexicon, config: CorpusConfig, voice_versions: Mapping[str, str], recipe_version: str = "") -> Iterator[Shard]:
     """The shards of every split. Training leaves the unseen names out; the other splits hold every name."""
     for split in SPLITS:
         drugs = [d for d in lexicon.drugs if split != "train" or not is_unseen(d, config)]
@@ -137,7 +137,7 @@ def plan_shards(lexicon: Lexicon, config: CorpusConfig, voice_versions: Mapping[
                     drugs=tuple(sorted(members, key=lambda drug: drug.spoken)),
                     config=config,
                     voice_versions=versions,
-                    noise_version=noise_version,
+                    recipe_version=recipe_version,
                 )
 
 

@@ -11,7 +11,7 @@ import ray
 from drugasr import storage
 from drugasr.cluster import check_capacity, prepare_ray_data, total_resources
 from drugasr.config import ClusterConfig, CorpusConfig
-from drugasr.corpus.augmentation import noise_version
+from drugasr.corpus.augmentation import recipe_version
 from drugasr.corpus.clip import ClipMaker
 from drugasr.corpus.manifest import Manifest
 from drugasr.corpus.plan import Shard, all_voices, is_unseen, plan_shards, versions_of_voices
@@ -51,7 +51,7 @@ def synthesise(lexicon: Lexicon, config: CorpusConfig, cluster: ClusterConfig, c
         raise CorpusError(f"all {len(lexicon)} names were held out of training: lower corpus.unseen_fraction or give more names")
     voice_versions = versions_of_voices(config)
     shards: list[Shard | RecordingShard] = [
-        *plan_shards(lexicon, config, voice_versions, noise_version(config.noise_folder)),
+        *plan_shards(lexicon, config, voice_versions, recipe_version(config.augmentation, config.noise_folder)),
         *plan_recordings(config.recordings, lexicon, config),
     ]
     work = _Work(corpus_uri, shards, _present(corpus_uri), _limiters(config))

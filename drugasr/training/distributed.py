@@ -14,9 +14,7 @@ from ray.train.torch import TorchTrainer
 
 from drugasr import presets, storage
 from drugasr.acoustic.folder import FACTS_FILE, read_facts
-from drugasr.cluster import check_capacity, check_unit, cpus_of_training
 from drugasr.config import Config
-from drugasr.corpus.background import find_recordings
 from drugasr.errors import AudioError, ConfigError, DrugasrError, TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
@@ -65,11 +63,7 @@ def run_trainer(trainer: TorchTrainer, run_uri: str) -> ray.train.Result:
 
 
 def make_trainer(config: Config, corpus_uri: str, lexicon: Lexicon, storage_uri: str, name: str, callbacks=()) -> TorchTrainer:
-    """A trainer whose checkpoints land in `<storage>/<name>`; the same name goes on where it stopped.
-
-    Raises CapacityError and ConfigError when the augmentation on the fly cannot work.
-    """
-    check_augmenting(config)
+    """A trainer whose checkpoints land in `<storage>/<name>`; the same name goes on where it stopped."""
     cluster = config.cluster
     resources = {"CPU": cluster.cpus_per_worker} | ({"GPU": cluster.gpus_per_worker} if cluster.gpus_per_worker else {})
     return TorchTrainer(
@@ -90,22 +84,6 @@ def make_trainer(config: Config, corpus_uri: str, lexicon: Lexicon, storage_uri:
             failure_config=FailureConfig(max_failures=_MAX_FAILURES),
             checkpoint_config=CheckpointConfig(num_to_keep=_NUM_KEPT, checkpoint_score_attribute="score"),
         ),
-    )
-
-
-def check_augmenting(config: Config) -> None:
-    """Raises CapacityError unless one augmenting task a worker fits beside the workers, ConfigError about recorded noise."""
-    cluster = config.cluster
-    if config.training.augmentation == "none":
-        return
-    if config.corpus.noise_folder:
-        find_recordings(config.corpus.noise_folder)
-    check_unit("one task of training.augmentation", {"CPU": cluster.cpus_per_task})
-    needed = cpus_of_training(cluster) + cluster.num_workers * cluster.cpus_per_task
-    check_capacity(
-        f"a training with {cluster.num_workers} workers of {cluster.cpus_per_worker:g} CPU "
-        f"and training.augmentation with as many tasks of cluster.cpus_per_task={cluster.cpus_per_task:g}",
-        {"CPU": needed},
     )
 
 

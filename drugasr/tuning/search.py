@@ -56,7 +56,7 @@ def search(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -
 
 def max_concurrent(config: Config) -> int:
     """Trials that fit the cluster at once, at most `tuning.max_concurrent`. Raises CapacityError when none does."""
-    needed = {"CPU": cpus_of_training(config.cluster) + _DRIVER_CPUS}
+    needed = {"CPU": cpus_of_training(config) + _DRIVER_CPUS}
     if config.cluster.gpus_per_worker:
         needed["GPU"] = config.cluster.num_workers * config.cluster.gpus_per_worker
     check_capacity("one trial of the search", needed)

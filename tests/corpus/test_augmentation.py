@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from drugasr import audio
-from drugasr.corpus.augmentation import augment, noise_version
+from drugasr.corpus.augmentation import augment, noise_version, recipe_version
 from drugasr.errors import ConfigError
 
 RECIPES = ("light", "clinic", "recipe2022")
@@ -160,3 +160,8 @@ class TestNoiseVersion:
         (folder / "broken.wav").write_bytes(audio.encode_wav(voiced()[:0]))
         with pytest.raises(ConfigError, match=r"broken\.wav holds 0 samples"):
             noise_version(str(folder))
+
+    def test_it_is_part_of_the_recipe_that_hears_it(self, folder):
+        assert recipe_version("none", str(folder)) == ""
+        assert recipe_version("light", str(folder)) == recipe_version("light")
+        assert recipe_version("clinic", str(folder)) != recipe_version("clinic") != recipe_version("light")

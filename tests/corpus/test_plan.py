@@ -74,7 +74,7 @@ def test_ids_are_unique_and_name_what_determines_the_audio(make_lexicon, config,
 
     _, utterance = utterances(lexicon, config, versions)[0]
     others = {
-        "dose": Dose(written="5 mg", spoken="five milligrams"), "dose_voice": "tone:a", "noise_version": "n",
+        "dose": Dose(written="5 mg", spoken="five milligrams"), "dose_voice": "tone:a", "recipe_version": "n",
         "voice": "tone:z", "voice_version": "tone 2", "rate": 1.5, "pitch": 1.5, "augmentation": "light", "copy": 9, "corpus_seed": 9,
         "drug": dataclasses.replace(utterance.drug, spoken="something else"),
     }  # fmt: skip

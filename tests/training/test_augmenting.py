@@ -13,11 +13,10 @@ from drugasr import audio
 from drugasr.acoustic.folder import load_model
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary
 from drugasr.corpus.augmentation import augment
-from drugasr.errors import CapacityError, ConfigError
 from drugasr.training.augmenting import TrainingWaves, make_waves
 from drugasr.training.clips import read_clips
 from drugasr.training.cpu_tasks import map_on_cpus
-from drugasr.training.distributed import check_augmenting, train_distributed
+from drugasr.training.distributed import train_distributed
 from drugasr.training.loop import train
 from drugasr.training.workers import Workers
 
@@ -186,17 +185,3 @@ class TestOnRay:
         trained = train_distributed(config, corpus, six_names, str(tmp_path / "run"))
         _, (alone,) = run(config, corpus, six_names, tmp_path / "alone")
         assert trained.metrics["train_loss"] == pytest.approx(alone, abs=1e-3)  # the same clips, augmented the same
-
-    def test_tasks_that_do_not_fit_are_refused_with_the_arithmetic(self, training_config, tiny):
-        cluster = dataclasses.replace(tiny.cluster, num_workers=2, cpus_per_worker=1.5, cpus_per_task=1.0)
-        config = dataclasses.replace(training_config(augmentation="light"), cluster=cluster)
-        with pytest.raises(CapacityError, match=r"2 workers of 1\.5 CPU and training\.augmentation .*=1 does not fit: 5 CPU needed, 4 in"):
-            check_augmenting(config)
-        check_augmenting(dataclasses.replace(config, cluster=dataclasses.replace(cluster, cpus_per_task=0.5)))
-        check_augmenting(dataclasses.replace(training_config(augmentation="none"), cluster=cluster))
-
-    def test_a_noise_folder_that_is_not_there_is_refused(self, training_config, tiny, tmp_path):
-        config = dataclasses.replace(training_config(augmentation="clinic"), cluster=tiny.cluster)
-        config = dataclasses.replace(config, corpus=dataclasses.replace(config.corpus, noise_folder=str(tmp_path / "none")))
-        with pytest.raises(ConfigError, match="noise_folder.*none"):
-            check_augmenting(config)
