@@ -4,8 +4,8 @@
   `multiprocessing.Pool` with as many processes, on the same plan; each starts with its workers up.
 - `waiting`: a service that takes 0.5 s to answer: 16 tasks at once beside one.
 - `limit`: what 16 tasks ask of a service in a second beside the limit that was set.
-- `memory`: the driver's peak for a plan of 10,000 rows beside one of 1,000,000, each in a process of its own
-  (every clip is made: tones in the place of speech, about ten minutes).
+- `memory`: the driver's peak for a plan of 10,000 rows beside one of 1,000,000, each in a process of its own: the same
+  3,333 names, at one rate and pitch or at a hundred (every clip is made, of tones: about ten minutes).
 
 `python -m benchmarks.synthesis [throughput] [waiting] [limit] [memory]`; without a word, the first three.
 """
@@ -42,18 +42,18 @@ _RUNS = 5
 _DELAY_S = 0.5
 _NUM_WAITING = 16
 _LIMIT_PER_S = 20.0
-_PLAN_ROWS = (10_000, 1_000_000)
+_NUM_NAMES, _NUM_RATES = 3_333, (1, 10)  # as many pitches as rates, and three voices: 9,999 and 999,900 rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[[], *_PARTS], help="parts to run")
-    parser.add_argument("--driver-of-rows", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--driver-of-rates", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = f"{_PLUGINS}{os.pathsep}{Path.cwd()}"
     sys.path.append(str(_PLUGINS))
-    if arguments.driver_of_rows:
-        print(_driver_peak_mb(arguments.driver_of_rows))
+    if arguments.driver_of_rates:
+        print(_driver_peak_mb(arguments.driver_of_rates))
         return
     show([comparison for part in arguments.parts or ("throughput", "waiting", "limit") for comparison in _PARTS[part]()])
 
@@ -121,18 +121,20 @@ def _requests_per_s(num_tasks: int, num_clips: int, limit_per_s: float = 1000.0)
 
 def memory() -> list[Comparison]:
     small, large = (
-        float(subprocess.run([sys.executable, "-m", "benchmarks.synthesis", "--driver-of-rows", str(rows)], check=True, stdout=subprocess.PIPE).stdout.split()[-1])
-        for rows in _PLAN_ROWS
+        float(subprocess.run([sys.executable, "-m", "benchmarks.synthesis", "--driver-of-rates", str(num)], check=True, stdout=subprocess.PIPE).stdout.split()[-1])
+        for num in _NUM_RATES
     )
-    name = f"driver's peak memory, plan of {_PLAN_ROWS[0]:,} rows beside {_PLAN_ROWS[1]:,} (ours: the larger)"
+    rows = [f"{_NUM_NAMES * 3 * num**2:,}" for num in _NUM_RATES]
+    name = f"driver's peak memory, plan of {rows[0]} rows (peer) and of {rows[1]} (ours)"
     return [Comparison(name=name, ours=large, peer=small, ratio=small / large, unit="MB", runs=1)]
 
 
-def _driver_peak_mb(num_rows: int) -> float:
-    config = _tones(("tone:a", "tone:b", "tone:c"), 1024)
+def _driver_peak_mb(num_rates: int) -> float:
+    rates = tuple(round(0.9 + 0.02 * i, 2) for i in range(num_rates))
+    config = _tones(("tone:a", "tone:b", "tone:c"), 1024, rates=rates, pitches=rates)
     with _ray(_NUM_PROCESSES), tempfile.TemporaryDirectory() as folder:
-        done = synthesise(_names(num_rows // 3), config, ClusterConfig(), folder)
-        assert done.num_made >= num_rows - 3
+        done = synthesise(_names(_NUM_NAMES), config, ClusterConfig(), folder)
+        assert done.num_made == _NUM_NAMES * 3 * num_rates**2
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

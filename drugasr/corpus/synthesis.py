@@ -1,12 +1,14 @@
 """The plan becomes a corpus, in parallel on Ray Data: one task a shard, nothing made twice, a manifest last."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import ray
+from ray.util.annotations import RayDeprecationWarning
 
 from drugasr import storage
 from drugasr.cluster import check_capacity, prepare_ray_data, total_resources
@@ -14,7 +16,7 @@ from drugasr.config import ClusterConfig, CorpusConfig
 from drugasr.corpus.augmentation import recipe_version
 from drugasr.corpus.clip import ClipMaker
 from drugasr.corpus.manifest import Manifest
-from drugasr.corpus.plan import Shard, all_voices, is_unseen, plan_shards, versions_of_voices
+from drugasr.corpus.plan import Shard, all_voices, choose_doses, is_unseen, plan_shards, versions_of_voices
 from drugasr.corpus.rate_limit import cluster_limiter
 from drugasr.corpus.recordings import RecordingShard, plan_recordings, write_recordings
 from drugasr.corpus.schema import SPLITS
@@ -49,6 +51,8 @@ def synthesise(lexicon: Lexicon, config: CorpusConfig, cluster: ClusterConfig, c
     unseen = tuple(drug.id for drug in lexicon.drugs if is_unseen(drug, config))
     if len(unseen) == len(lexicon):
         raise CorpusError(f"all {len(lexicon)} names were held out of training: lower corpus.unseen_fraction or give more names")
+    if config.num_doses and (num_unknown := sum(not choose_doses(drug, config) for drug in lexicon.drugs)):
+        say(f"synthesis: {num_unknown} of {len(lexicon)} names have no strength in strengths.tsv: they are said without a dose")
     voice_versions = versions_of_voices(config)
     shards: list[Shard | RecordingShard] = [
         *plan_shards(lexicon, config, voice_versions, recipe_version(config.augmentation, config.noise_folder)),
@@ -155,7 +159,9 @@ def _write_others(work: _Work, known: set[tuple[str, str]], cluster: ClusterConf
         rows = [{"shard": number} for task in range(num_tasks) for number in mine[task::num_tasks]]
         if rows:
             tasks = ray.data.from_items(rows, override_num_blocks=num_tasks)
-            for row in tasks.map(write, num_cpus=num_cpus, max_retries=_MAX_RETRIES).iter_rows():
+            with warnings.catch_warnings(action="ignore", category=RayDeprecationWarning):  # max_retries has no other way in yet
+                reports = tasks.map(write, num_cpus=num_cpus, max_retries=_MAX_RETRIES)
+            for row in reports.iter_rows():
                 yield ShardReport(**row)
                 progress.advance(row["num_clips"] + row["num_failures"])
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from drugasr.fingerprint import fingerprint
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Drug:
     id: str
     """Stable identity: the list's `id` (or `rxcui`) column, else the spoken form."""
