@@ -47,7 +47,7 @@ class CorpusConfig:
     dose_language: Literal["en", "fa"] = "en"
     """Language of the spoken dose: English, or Persian as in the data of 2022."""
     dose_voice: VoiceName | Literal[""] = ""
-    """The voice of joined doses; empty for the voice that says the name."""
+    """The voice of joined doses in training; empty for the voice that says the name, as in the other splits."""
     recordings: str = ""
     """Folder or CSV manifest of real recordings that join the corpus (`drugasr.corpus.recordings`); empty for none."""
     augmentation: Literal["none", "light", "clinic", "recipe2022"] = "light"
@@ -84,6 +84,10 @@ class CorpusConfig:
                     raise ValueError(f"voice {voice!r} of {split} holds {part!r}, which speaks in {parts[f'{engine}:{part}']}: a voice belongs to one split")
         if self.dose_voice and self.dose_style != "joined":
             raise ValueError(f"dose_voice {self.dose_voice!r} needs dose_style = 'joined': one phrase has one voice")
+        if owner.get(self.dose_voice, "train") != "train":
+            raise ValueError(f"dose_voice {self.dose_voice!r} stands in {owner[self.dose_voice]}: training would hear it")
+        if self.dose_language == "fa" and not self.dose_voice:
+            raise ValueError("dose_language = 'fa' needs dose_style = 'joined' and a dose_voice that reads Persian, such as espeak:fa")
         for name, values in (("rates", self.rates), ("pitches", self.pitches)):
             if not all(0.5 <= value <= 2 for value in values) or len(set(values)) != len(values):
                 raise ValueError(f"{name} must be different numbers from 0.5 to 2, not {list(values)}")

@@ -36,15 +36,18 @@ def exists(uri: str) -> bool:
         raise StorageError(f"cannot look at {uri}: {error}") from error
 
 
-def list_files(uri: str, suffix: str = "") -> list[str]:
-    """Names (not paths) of the files directly in folder `uri`, sorted; none if there is no such folder."""
+def list_files(uri: str, suffix: str = "", hidden: bool = False) -> list[str]:
+    """Names (not paths) of the files directly in folder `uri`, sorted; none if there is no such folder.
+
+    `hidden` lists those that begin with a dot too, such as what a killed process was writing.
+    """
     filesystem, path = locate(uri)
     selector = fs.FileSelector(path, allow_not_found=True)
     try:
         found = [info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
     except OSError as error:
         raise StorageError(f"cannot list {uri}: {error}") from error
-    return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+    return sorted(name for name in found if name.endswith(suffix) and (hidden or not name.startswith(".")))
 
 
 def list_tree(uri: str) -> list[str]:

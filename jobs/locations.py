@@ -26,7 +26,7 @@ def with_whole_locations(config: Config) -> Config:
     if _is_here(base):
         config = replace(config, model=replace(config.model, base=location_of("set model.base", base)))
     engines = {
-        name: {key: location_of(f"set corpus.engines.{name}.{key}", value) if _is_here(value) else value for key, value in options.items()}
+        name: {key: location_of(f"set corpus.engines.{name}.{key}", value) if key.endswith("_uri") and value or _is_here(value) else value for key, value in options.items()}
         for name, options in corpus.engines.items()
     }
     named = {name: getattr(corpus, name) for name in ("recordings", "noise_folder")}

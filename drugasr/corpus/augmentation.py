@@ -22,13 +22,16 @@ from drugasr.errors import ConfigError
 from drugasr.fingerprint import fingerprint
 
 
+# What makes the sound: audiomentations, what it calls, and eSpeak for the babble.
+_PACKAGES = ("audiomentations", "python-stretch", "librosa", "numpy", "scipy", "soxr", "espeakng-loader")
+
+
 def recipe_version(recipe: str, noise_folder: str = "") -> str:
     """Changes whenever what the recipe makes may; empty for `none`. Raises ConfigError about the noise folder."""
     if recipe == "none":
         return ""
-    # Babble is eSpeak's.
-    made_of = (noise_version(noise_folder), metadata.version("espeakng-loader")) if recipe == "clinic" else ()
-    return fingerprint(metadata.version("audiomentations"), made_of)
+    noise = noise_version(noise_folder) if recipe == "clinic" else ""
+    return fingerprint([metadata.version(package) for package in _PACKAGES], soundfile.__libsndfile_version__, noise)
 
 
 def noise_version(noise_folder: str) -> str:

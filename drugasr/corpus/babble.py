@@ -10,7 +10,6 @@ import numpy as np
 from audiomentations.core.transforms_interface import BaseWaveformTransform
 
 from drugasr import audio
-from drugasr.voices.voice import engine
 
 # Everyday talk of a hospital, without a drug's name; voices that no preset keeps for validation or testing.
 _SENTENCES = (
@@ -69,6 +68,8 @@ def _pool() -> tuple[np.ndarray, ...]:
 
 
 def _speak(voice: str, text: str) -> np.ndarray:
+    from drugasr.voices.voice import engine  # training augments too, and needs no voices for the other recipes
+
     wave_S, rate_hz = engine("espeak").synthesise(text, voice=voice, rate=1.0, pitch=1.0, seed=0)
     wave_S = audio.trim_silence(audio.resample(wave_S, rate_hz))
     return wave_S / np.sqrt(np.mean(wave_S**2))

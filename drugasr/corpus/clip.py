@@ -21,11 +21,11 @@ _CROSS_FADE_S = 0.02
 
 
 class ClipMaker:
-    """Speaks utterances with its engines (by name); keeps the last clean clip, since its augmented copies follow it."""
+    """Speaks utterances with its engines (by name); keeps the last clean clip, or why there is none, since its augmented copies follow it."""
 
     def __init__(self, engines: Mapping[str, Engine], noise_folder: str = "") -> None:
         self._engines, self._noise_folder = engines, noise_folder
-        self._last: tuple[Utterance | None, np.ndarray] = (None, np.zeros(0, np.float32))
+        self._last: tuple[Utterance | None, np.ndarray | VoiceFailure] = (None, np.zeros(0, np.float32))
 
     def make_row(self, utterance: Utterance) -> dict[str, Any]:
         """The row of `CORPUS_SCHEMA` for `utterance`. Raises VoiceFailure with the reason."""
@@ -62,14 +62,22 @@ class ClipMaker:
         }
 
     def _clean(self, clean: Utterance) -> np.ndarray:
+        """Speech [S] of the clean clip. What failed once is not asked again for each copy."""
         if self._last[0] != clean:
-            if clean.dose and clean.dose_voice:
-                name_S = self._speak(clean.drug.spoken, clean.voice, clean)
-                wave_S = join_speech(name_S, self._speak(clean.dose.spoken, clean.dose_voice, clean))
-            else:
-                wave_S = self._speak(clean.text, clean.voice, clean)
-            self._last = clean, wave_S
+            try:
+                self._last = clean, self._spoken(clean)
+            except VoiceFailure as error:
+                self._last = clean, VoiceFailure(str(error), tries=0)
+                raise
+        if isinstance(self._last[1], VoiceFailure):
+            raise self._last[1]
         return self._last[1]
+
+    def _spoken(self, clean: Utterance) -> np.ndarray:
+        if clean.dose and clean.dose_voice:
+            name_S = self._speak(clean.drug.spoken, clean.voice, clean)
+            return join_speech(name_S, self._speak(clean.dose.spoken, clean.dose_voice, clean))
+        return self._speak(clean.text, clean.voice, clean)
 
     def _speak(self, text: str, voice_name: str, clean: Utterance) -> np.ndarray:
         """Speech [S] without silence around. An engine may fail in any way: that costs this text alone."""

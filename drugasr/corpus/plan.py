@@ -1,7 +1,7 @@
 """Which utterance is spoken by which voice, for which split: a pure function of lexicon and settings.
 
 The plan is cut into shards by engine and by a hash of the name, so that one more name changes one shard of each
-split and engine, and streams: the driver holds names and shards, a worker the utterances of its shard.
+split and engine, and streams: the driver's memory grows with the names, not with the clips; a worker lists the utterances of its shard.
 """
 
 from collections import defaultdict
@@ -37,6 +37,7 @@ class Utterance:
     """What is said after the name."""
     dose_voice: str = ""
     """`engine:voice` of a dose that is recorded by itself and joined; empty: name and dose are one phrase."""
+    dose_voice_version: str = ""
     recipe_version: str = ""
     """Changes when the recipe's output may (`augmentation.recipe_version`); empty for the clean clip."""
 
@@ -48,7 +49,8 @@ class Utterance:
     def id(self) -> str:
         return fingerprint(
             AUDIO_VERSION, self.text, self.voice, self.voice_version, self.rate, self.pitch,
-            self.augmentation, self.copy, self.corpus_seed, self.dose_voice, self.recipe_version,
+            self.augmentation, self.copy, self.corpus_seed, self.recipe_version,
+            self.dose_voice, self.dose_voice_version,
         )  # fmt: skip
 
     @property
@@ -75,9 +77,9 @@ class Shard:
         """Ends in a hash of the content, so that a file that is there is a file that is right."""
         config, copies = self.config, self._copies
         recipe = config.augmentation if any(copies.values()) else ""
-        doses = (config.num_doses, config.dose_style, config.dose_language, config.dose_voice) if config.num_doses else ()
+        doses = (config.dose_style, config.dose_voice) if config.num_doses else ()
         content = fingerprint(
-            AUDIO_VERSION, [(d.id, d.name, d.spoken, d.generic if doses else "") for d in self.drugs], config.rates, config.pitches, doses,
+            AUDIO_VERSION, [(d.id, d.name, d.spoken, choose_doses(d, config)) for d in self.drugs], config.rates, config.pitches, doses,
             recipe, self.recipe_version if recipe else "", list(copies.items()), config.seed, dict(self.voice_versions),
         )  # fmt: skip
         return f"part-{self.engine}-{self.bucket:05d}-of-{self.num_buckets:05d}-{content}.parquet"
@@ -91,6 +93,7 @@ class Shard:
                     for pitch in config.pitches:
                         for dose in doses:
                             for copy in range(num_augmented + 1):
+                                joined = self._dose_voice(voice) if dose and config.dose_style == "joined" else ""
                                 yield Utterance(
                                     drug=drug,
                                     voice=voice,
@@ -101,7 +104,8 @@ class Shard:
                                     copy=copy,
                                     corpus_seed=config.seed,
                                     dose=dose,
-                                    dose_voice=(config.dose_voice or voice) if dose and config.dose_style == "joined" else "",
+                                    dose_voice=joined,
+                                    dose_voice_version=self.voice_versions[joined] if joined else "",
                                     recipe_version=self.recipe_version if copy else "",
                                 )
 
@@ -109,6 +113,10 @@ class Shard:
     def num_clips(self) -> int:
         per_name = clips_per_name(self.config, self.split, self.engine)
         return per_name * sum(1 + len(choose_doses(drug, self.config)) for drug in self.drugs)
+
+    def _dose_voice(self, voice: str) -> str:
+        """A voice that training hears is in no other split, so the others say their doses themselves."""
+        return (self.config.dose_voice if self.split == "train" else "") or voice
 
     @property
     def _copies(self) -> dict[str, int]:
@@ -125,7 +133,7 @@ def plan_shards(lexicon: Lexicon, config: CorpusConfig, voice_versions: Mapping[
             buckets: dict[int, list[Drug]] = defaultdict(list)
             for drug in drugs:
                 buckets[seed_of("bucket", drug.spoken) % num_buckets].append(drug)
-            voices = {*copies_by_voice(config, split, engine_name), config.dose_voice}
+            voices = {*copies_by_voice(config, split, engine_name), config.dose_voice if config.num_doses and split == "train" else ""}
             versions = {voice: version for voice, version in voice_versions.items() if voice in voices}
             for bucket, members in sorted(buckets.items()):
                 yield Shard(

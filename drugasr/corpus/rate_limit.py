@@ -2,12 +2,13 @@
 
 import threading
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
 
-from drugasr.voices.pace import Pace, Turn, wait_for_turn
+from drugasr.voices.pace import Pace, Turn, alone_with, wait_for_turn
 
 _NAMESPACE = "drugasr"
 _IDLE_S = 900.0  # longer than anybody is ever held off
@@ -36,6 +37,9 @@ class ClusterLimiter:
     def wait(self) -> None:
         wait_for_turn(self, self._name)  # the caller sleeps, not the actor
 
+    def alone(self, key: str, for_s: float) -> AbstractContextManager[None]:
+        return alone_with(self, key, for_s)
+
     def refused(self, retry_after_s: float) -> None:
         self._call("refused", retry_after_s)
 
@@ -47,6 +51,12 @@ class ClusterLimiter:
 
     def is_valid(self, turn: Turn) -> bool:
         return self._call("is_valid", turn)
+
+    def claim(self, key: str, for_s: float) -> bool:
+        return self._call("claim", key, for_s)
+
+    def release(self, key: str) -> None:
+        self._call("release", key)
 
     def restart(self) -> None:
         self._call("restart", self._requests_per_s)

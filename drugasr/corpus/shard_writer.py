@@ -11,12 +11,15 @@ import pyarrow.parquet as pq
 
 from drugasr import storage
 from drugasr.corpus.clip import ClipMaker
+from drugasr.corpus.crash_guard import CrashGuard
 from drugasr.corpus.plan import Shard
 from drugasr.corpus.reading import read_file
-from drugasr.corpus.schema import CORPUS_SCHEMA, FAILURE_SCHEMA
+from drugasr.corpus.schema import CORPUS_SCHEMA, FAILURE_SCHEMA, SPLITS
 from drugasr.errors import VoiceFailure
 
 _FILE_NAME = re.compile(r"part-([a-z0-9_]+)-(\d+)-of-(\d+)-[0-9a-f]+\.parquet")
+# A file of ours, in a split's folder or in `failures`; with dots before and more behind, one that was not finished.
+_OURS = re.compile(rf"\.{{0,2}}(({'|'.join(SPLITS)})-)?{_FILE_NAME.pattern}(\.trying)?(\.[0-9a-f]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +37,24 @@ def write_shard(corpus_uri: str, shard: Shard, older_files: list[str], maker: Cl
     """Writes `<corpus>/<split>/<shard file>` and, where clips failed, `<corpus>/failures/<same name>`."""
     kept = _read_kept(corpus_uri, shard, older_files)
     tries = _read_tries(storage.join(corpus_uri, "failures", failures_name(shard.split, shard.file_name)))
+    guard = CrashGuard(storage.join(corpus_uri, shard.split, f".{shard.file_name}.trying"))
     rows, failures, num_made = [], [], 0
     for utterance in shard.utterances():
         if utterance.id in kept:
             rows.append(kept[utterance.id] | maker.plan_columns(utterance))
             continue
         try:
+            if guard.is_deadly(utterance.id):
+                raise VoiceFailure("the engine crashed, and took its process with it")
+            guard.trying(utterance.id)
             rows.append(maker.make_row(utterance))
             num_made += 1
         except VoiceFailure as error:
             columns = maker.plan_columns(utterance) | {"split": shard.split, "error": str(error), "tries": tries.get(utterance.id, 0) + error.tries}
             failures.append({name: columns[name] for name in FAILURE_SCHEMA.names})
-    return write_rows(corpus_uri, shard.split, shard.file_name, rows, failures, num_made)
+    report = write_rows(corpus_uri, shard.split, shard.file_name, rows, failures, num_made)
+    guard.survived()
+    return report
 
 
 def write_rows(
@@ -64,7 +73,7 @@ def write_rows(
         num_clips=len(rows),
         num_failures=len(failures),
         num_made=num_made,
-        speech_s=sum(row["duration_s"] for row in rows),
+        speech_s=_rounded(sum(row["duration_s"] for row in rows)),
     )
 
 
@@ -73,8 +82,13 @@ def report_of_file(corpus_uri: str, split: str, file_name: str) -> ShardReport:
     durations = read_file(corpus_uri, split, file_name, ["duration_s"])["duration_s"]
     return ShardReport(
         split=split, file_name=file_name, num_clips=len(durations), num_failures=0, num_made=0,
-        speech_s=pc.sum(durations).as_py() or 0.0,
+        speech_s=_rounded(pc.sum(durations).as_py() or 0.0),
     )  # fmt: skip
+
+
+def is_our_file(name: str) -> bool:
+    """Whether a synthesis wrote it, or was writing it when it was killed."""
+    return _OURS.fullmatch(name) is not None
 
 
 def failures_name(split: str, file_name: str) -> str:
@@ -110,6 +124,11 @@ def _read_tries(failures_uri: str) -> dict[str, int]:
         return {}
     table = pq.read_table(io.BytesIO(storage.read_bytes(failures_uri)), columns=["id", "tries"])
     return dict(zip(table["id"].to_pylist(), table["tries"].to_pylist(), strict=True))
+
+
+def _rounded(speech_s: float) -> float:
+    """The file keeps float32: its sum differs in the last digits from that of what was written."""
+    return round(speech_s, 2)
 
 
 def _write(uri: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:

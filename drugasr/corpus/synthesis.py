@@ -20,7 +20,7 @@ from drugasr.corpus.plan import Shard, all_voices, choose_doses, is_unseen, plan
 from drugasr.corpus.rate_limit import cluster_limiter
 from drugasr.corpus.recordings import RecordingShard, plan_recordings, write_recordings
 from drugasr.corpus.schema import SPLITS
-from drugasr.corpus.shard_writer import ShardReport, failures_name, report_of_file, write_shard
+from drugasr.corpus.shard_writer import ShardReport, failures_name, is_our_file, report_of_file, write_shard
 from drugasr.errors import CorpusError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import Progress, say
@@ -29,7 +29,7 @@ from drugasr.voices.voice import Engine, Limiter, RemoteEngine, check_voices, en
 # Ray Data takes 0.15 s to follow a task with the next: a task writes several files, but enough tasks remain to even out.
 _TASKS_PER_SLOT = 4
 _MAX_FILES_PER_TASK = 16
-_MAX_RETRIES = 5  # Ray Data's own is for ever: a text that crashes an engine would never end
+_MAX_RETRIES = 20  # each text that crashes its engine takes up to three (`crash_guard`); Ray Data's own is for ever
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,9 @@ def _known_reports(work: _Work) -> Iterator[ShardReport]:
     manifest = Manifest.read(work.corpus_uri)
     for shard in work.shards:
         num_clips = manifest.files[shard.split].get(shard.file_name)
-        if num_clips is not None and work.is_done(shard):
+        # Where clips had failed, a later run that was stopped may have made them.
+        is_final = num_clips == shard.num_clips or isinstance(shard, RecordingShard)
+        if num_clips is not None and is_final and work.is_done(shard):
             yield ShardReport(
                 split=shard.split, file_name=shard.file_name, num_clips=num_clips, num_failures=shard.num_clips - num_clips,
                 num_made=0, speech_s=manifest.speech_s[shard.split][shard.file_name],
@@ -184,10 +186,11 @@ def _check_failures(manifest: Manifest, work: _Work, config: CorpusConfig) -> No
 
 
 def _sweep(work: _Work, manifest: Manifest) -> None:
-    """Removes what earlier plans left, now that the manifest no longer names it."""
+    """Removes what earlier plans left, now that no manifest names it, and what a killed process left half written."""
     kept = {split: set(manifest.files[split]) for split in SPLITS}
     kept["failures"] = {failures_name(shard.split, shard.file_name) for shard in work.shards}
-    for folder, names in work.present.items():
-        for stale in set(names) - kept[folder]:
-            if storage.exists(uri := storage.join(work.corpus_uri, folder, stale)):
-                storage.delete_file(uri)
+    for folder in (*SPLITS, "failures"):
+        folder_uri = storage.join(work.corpus_uri, folder)
+        for name in storage.list_files(folder_uri, hidden=True):
+            if is_our_file(name) and name not in kept[folder]:
+                storage.delete_file(storage.join(folder_uri, name))

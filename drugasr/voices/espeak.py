@@ -1,7 +1,8 @@
 """eSpeak NG through its C library (GPL-3, from PyPI's espeakng-loader): formant voices, 8 English accents x 105 variants.
 
 A voice is `language` or `language+variant`, such as `en-us+f3`. Other languages' voices (`fr`, `ar`, ...)
-read English names with their own letter-to-sound rules, as a foreign accent.
+read English names with their own letter-to-sound rules, as a foreign accent. Each voice has one spelling, lest one
+speaker stand in two splits under two: the language in lower case, the variant as its file is named.
 """
 
 import _ctypes
@@ -38,13 +39,12 @@ class EspeakEngine:
         return f"espeakng-loader {metadata.version('espeakng-loader')}"
 
     def check(self, voice: str) -> None:
-        language, _, variant = voice.partition("+")
-        variants = {path.name for path in (self._data / "voices" / "!v").iterdir()}
-        if variant and variant not in variants:
-            raise VoiceError(f"eSpeak NG has no variant {variant!r}: choose from {', '.join(sorted(variants))}")
-        languages = {path.name.lower() for path in (self._data / "lang").rglob("*") if path.is_file()}
-        if language.lower() not in languages:
-            raise VoiceError(f"eSpeak NG has no language {language!r}: choose from {', '.join(sorted(languages))}")
+        language, plus, variant = voice.partition("+")
+        _check_spelling("language", language, {path.name.lower() for path in (self._data / "lang").rglob("*") if path.is_file()})
+        if plus and not variant:
+            raise VoiceError(f"the voice {voice!r} names no variant after its +: write {language}")
+        if variant:
+            _check_spelling("variant", variant, {path.name for path in (self._data / "voices" / "!v").iterdir()})
 
     def accent(self, voice: str) -> str:
         return voice.partition("+")[0]
@@ -89,3 +89,10 @@ class EspeakEngine:
         if samples and num_samples > 0:
             self._chunks.append(np.ctypeslib.as_array(samples, (num_samples,)).copy())
         return 0
+
+
+def _check_spelling(kind: str, name: str, known: set[str]) -> None:
+    """eSpeak itself ignores the case of languages. Raises VoiceError."""
+    if name not in known:
+        meant = sorted(other for other in known if other.lower() == name.lower())
+        raise VoiceError(f"eSpeak NG has no {kind} {name!r}: {'write' if meant else 'choose from'} {', '.join(meant or sorted(known))}")

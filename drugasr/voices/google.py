@@ -9,6 +9,8 @@ Shapes: S samples.
 import math
 import random
 import re
+from contextlib import nullcontext
+from importlib import metadata
 from time import sleep
 
 import numpy as np
@@ -20,24 +22,24 @@ from gtts.lang import tts_langs
 from drugasr import audio, storage
 from drugasr.errors import VoiceError, VoiceFailure
 from drugasr.fingerprint import fingerprint
-from drugasr.voices.google_answer import BadAnswer, decode_whole, mp3_of, retry_after_s
+from drugasr.voices.google_answer import TIMEOUTS_AN_ANSWER, BadAnswer, Refused, Unreachable, ask, decode_whole
 from drugasr.voices.pace import LocalPace
 from drugasr.voices.voice import Limiter
 
 _VERSION = "google-translate 1"  # the service tells none, and gTTS's does not change the audio
 _DOMAIN = re.compile(r"[a-z]{2,3}(\.[a-z]{2})?")
 _ENDPOINT = re.compile(r"(https?://[^/?#\s]+[^?#\s]*)?")
-# Banned clients are sent to a page that answers 429; 403 and 503 may mean a ban as well.
-_REFUSALS = (403, 429, 503)
 _FIRST_BACK_OFF_S = 1.0
 _LONGEST_BACK_OFF_S = 60.0
+_TURN_S = 60.0  # the most that a question's owner is expected to wait for its turn; if longer, another may wait as well
+_MOST_LOST = 10_000
 
 
 class GoogleEngine:
     """Answers are kept under `cache_uri` once they were decoded, so that a run after a ban goes on where it stopped.
 
     `endpoint` replaces `https://translate.google.<domain>`. `timeout_s` is for the connection, and for every
-    pause in the answer.
+    pause in the answer, which must be there after three times as long.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class GoogleEngine:
         self.limiter: Limiter = LocalPace("google", requests_per_s)
         self._endpoint, self._timeout_s, self._max_tries = endpoint.rstrip("/"), timeout_s, max_tries
         self._session = requests.Session()
+        self._lost: dict[str, str] = {}  # question -> why it is not asked again in this process
 
     def version(self, voice: str) -> str:
-        return _VERSION
+        return f"{_VERSION}, python-stretch {metadata.version('python-stretch')}"
 
     def check(self, voice: str) -> None:
         language, at, domain = voice.partition("@")
@@ -80,48 +83,49 @@ class GoogleEngine:
     def _speech(self, question: requests.PreparedRequest, draws: random.Random) -> np.ndarray:
         """The answer [S] at 16 kHz, from the cache if it is there."""
         # The body holds the language and the text as they are asked; the host is the rest of the question.
-        name = f"{fingerprint(_VERSION, question.url, question.body, length=32)}.mp3"
-        kept_uri = storage.join(self.cache_uri, name) if self.cache_uri else ""
+        gateway = [self._endpoint] if self._endpoint else []
+        key = fingerprint(_VERSION, question.url, question.body, *gateway, length=32)
+        kept_uri = storage.join(self.cache_uri, f"{key}.mp3") if self.cache_uri else ""
         if (wave_S := _kept(kept_uri)) is not None:
             return wave_S
-        problem = ""
+        if key in self._lost:  # asked for the same text at another rate or pitch
+            raise VoiceFailure(self._lost[key], tries=0)
+        problem = BadAnswer()
         for num_tried in range(self._max_tries):
             if num_tried:
                 sleep(draws.uniform(0, min(_LONGEST_BACK_OFF_S, _FIRST_BACK_OFF_S * 2 ** (num_tried - 1))))
             try:
-                self.limiter.wait()
-                if (wave_S := _kept(kept_uri)) is not None:  # another worker asked the same meanwhile
-                    return wave_S
-                mp3 = self._ask(question)
-                wave_S = decode_whole(mp3)
+                return self._answer(question, key, kept_uri)
             except BadAnswer as error:
-                problem = str(error)
-                continue
+                problem = error
             except VoiceFailure as failure:
                 failure.tries += num_tried
                 raise
+        message = f"Google Translate gave no speech in {self._max_tries} tries; at last: {problem}"
+        if isinstance(problem, Unreachable):
+            self.limiter.refused(0.0)  # after some such texts in a row, the service is given up
+        elif not isinstance(problem, Refused):  # the text's own fault, as far as one can tell
+            if len(self._lost) >= _MOST_LOST:
+                del self._lost[next(iter(self._lost))]
+            self._lost[key] = message
+        raise VoiceFailure(message, tries=self._max_tries)
+
+    def _answer(self, question: requests.PreparedRequest, key: str, kept_uri: str) -> np.ndarray:
+        """The answer [S], asked for once, unless another worker is found to have asked the same meanwhile."""
+        for_s = _TURN_S + (1 + TIMEOUTS_AN_ANSWER) * self._timeout_s
+        with self.limiter.alone(key, for_s) if kept_uri else nullcontext():
+            if (wave_S := _kept(kept_uri)) is not None:
+                return wave_S
+            self.limiter.wait()
+            if (wave_S := _kept(kept_uri)) is not None:  # the turn took longer than `for_s`
+                return wave_S
+            url = self._endpoint + question.path_url if self._endpoint else question.url
+            mp3 = ask(self._session, url, question, self._timeout_s, self.limiter)
+            wave_S = decode_whole(mp3)
             self.limiter.answered()
             if kept_uri:
                 storage.write_bytes(kept_uri, mp3)
             return wave_S
-        self.limiter.refused(0.0)  # a text lost: after some in a row, a service that is out of reach is given up as well
-        raise VoiceFailure(f"Google Translate gave no speech in {self._max_tries} tries; at last: {problem}", tries=self._max_tries)
-
-    def _ask(self, question: requests.PreparedRequest) -> bytes:
-        """The MP3 that the service answers; asks once. Raises BadAnswer, or VoiceFailure when asking again is no use."""
-        url = self._endpoint + question.path_url if self._endpoint else question.url
-        try:
-            # Not gTTS's own way, which checks no certificate and waits for ever.
-            answer = self._session.post(url, data=question.body, headers=question.headers, timeout=self._timeout_s)
-        except requests.RequestException as error:
-            raise BadAnswer(f"{type(error).__name__}: {error}") from error
-        if answer.status_code in _REFUSALS:
-            self.limiter.refused(retry_after_s(answer.headers.get("Retry-After", "")))
-        if answer.status_code == 429 or answer.status_code >= 500:
-            raise BadAnswer(f"HTTP {answer.status_code} {answer.reason} from {answer.url}")
-        if answer.status_code != 200:
-            raise VoiceFailure(f"Google Translate refuses this request: HTTP {answer.status_code} {answer.reason} from {answer.url}")
-        return mp3_of(answer.content, gTTS.GOOGLE_TTS_RPC)
 
 
 def _check_option(name: str, value: object, is_good: bool, wanted: str) -> None:

@@ -1,4 +1,4 @@
-"""What an answer of Google Translate's speech service holds, and whether it is whole.
+"""One request to Google Translate's speech service: what the answer holds, and whether it is whole.
 
 Shapes: S samples.
 """
@@ -7,13 +7,24 @@ import base64
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from time import monotonic
 
 import numpy as np
+import requests
+import urllib3
+from gtts import gTTS
 
 from drugasr import audio
 from drugasr.errors import AudioError, VoiceFailure
+from drugasr.voices.voice import Limiter
 
+TIMEOUTS_AN_ANSWER = 3
+
+# Banned clients are sent to a page that answers 429; 403 and 503 may mean a ban as well.
+_REFUSALS = (403, 429, 503)
 _SILENCE = 1e-3
+_MOST_BYTES = 4_000_000  # 100 characters of slow speech are some 0.2 MB
+_PIECE_BYTES = 1 << 16
 # By the version bits of a frame's header: MPEG 2.5, (none), 2, 1; Layer III.
 _LOW_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _KBPS = (_LOW_KBPS, (), _LOW_KBPS, (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320))
@@ -23,6 +34,56 @@ _SLOTS = (72, 0, 72, 144)
 
 class BadAnswer(Exception):
     """No speech, or not all of it; asked again, the service may give it."""
+
+
+class Unreachable(BadAnswer):
+    """No whole answer in time: the connection's fault, whatever the text."""
+
+
+class Refused(BadAnswer):
+    """Asked too fast: no text's fault, and the limiter knows."""
+
+
+def ask(session: requests.Session, url: str, question: requests.PreparedRequest, timeout_s: float, limiter: Limiter) -> bytes:
+    """The MP3 that the service answers; asks once. Raises BadAnswer, or VoiceFailure when asking again is no use."""
+    until_s = monotonic() + TIMEOUTS_AN_ANSWER * timeout_s
+    try:
+        # Not gTTS's own way, which checks no certificate and waits for ever.
+        answer = session.post(url, data=question.body, headers=question.headers, timeout=timeout_s, stream=True)
+    except requests.RequestException as error:
+        is_connection = isinstance(error, (requests.ConnectionError, requests.Timeout))
+        raise (Unreachable if is_connection else BadAnswer)(f"{type(error).__name__}: {error}") from error
+    with answer:
+        if answer.status_code in _REFUSALS:
+            limiter.refused(retry_after_s(answer.headers.get("Retry-After", "")))
+        what = f"HTTP {answer.status_code} {answer.reason} from {answer.url}"
+        if answer.status_code == 429:
+            raise Refused(what)
+        if answer.status_code >= 500:
+            raise BadAnswer(what)
+        if answer.status_code != 200:
+            raise VoiceFailure(f"Google Translate refuses this request: {what}")
+        return mp3_of(_body_of(answer, until_s), gTTS.GOOGLE_TTS_RPC)
+
+
+def _body_of(answer: requests.Response, until_s: float) -> bytes:
+    """The body of a streamed answer. Raises Unreachable when it is not there by `until_s` on the monotonic clock, or BadAnswer.
+
+    Read as the bytes come: a server that drips them keeps within any time-out for a single read.
+    """
+    body = b""
+    try:
+        while piece := answer.raw.read1(_PIECE_BYTES, decode_content=True):
+            body += piece
+            if len(body) > _MOST_BYTES:
+                raise BadAnswer(f"the answer is longer than {_MOST_BYTES} bytes")
+            if monotonic() > until_s:
+                raise Unreachable(f"the answer was too slow: {len(body)} bytes when its time was up")
+    except urllib3.exceptions.TimeoutError as error:
+        raise Unreachable(f"{type(error).__name__}: {error}") from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise BadAnswer(f"{type(error).__name__}: {error}") from error
+    return body
 
 
 def mp3_of(answer: bytes, rpc: str) -> bytes:

@@ -3,7 +3,8 @@
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from drugasr.errors import VoiceFailure
 _FIRST_HOLD_S = 2.0
 _LONGEST_HOLD_S = 60.0
 _MAX_REFUSALS = 8  # the holds between so many add up to three minutes
+_POLL_S = 0.25
 _BAN_S = 600.0  # a service that wants more rest than this is not waited for
 
 
@@ -44,6 +46,7 @@ class Pace:
             self._next_s = min(self._next_s, self._clock_s() + self._interval_s)
             self._era += 1
             self._held_until_s, self._num_refusals, self._given_up = -math.inf, 0, False
+            self._claims: dict[str, float] = {}  # key -> until when
 
     def reserve(self) -> Turn:
         with self._lock:
@@ -74,13 +77,30 @@ class Pace:
         with self._lock:
             self._num_refusals = 0
 
+    def claim(self, key: str, for_s: float) -> bool:
+        """Whether nobody else has claimed `key`, which is then the caller's until it is released, or for so long."""
+        with self._lock:
+            now_s = self._clock_s()
+            if now_s < self._claims.get(key, -math.inf):
+                return False
+            self._claims[key] = now_s + for_s
+            return True
+
+    def release(self, key: str) -> None:
+        with self._lock:
+            self._claims.pop(key, None)
+
 
 class Turns(Protocol):
-    """The part of a Pace that waiting needs; elsewhere in the cluster, a stand-in for one."""
+    """The parts of a Pace that waiting needs; elsewhere in the cluster, a stand-in for one."""
 
     def reserve(self) -> Turn: ...
 
     def is_valid(self, turn: Turn) -> bool: ...
+
+    def claim(self, key: str, for_s: float) -> bool: ...
+
+    def release(self, key: str) -> None: ...
 
 
 def wait_for_turn(turns: Turns, service: str, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -100,6 +120,17 @@ def wait_for_turn(turns: Turns, service: str, sleep: Callable[[float], None] = t
             return
 
 
+@contextmanager
+def alone_with(turns: Turns, key: str, for_s: float, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """Sleeps until nobody else is within such a context for `key`; one whose owner died is void after its `for_s`."""
+    while not turns.claim(key, for_s):
+        sleep(_POLL_S)
+    try:
+        yield
+    finally:
+        turns.release(key)
+
+
 class LocalPace:
     """The Limiter of a single process."""
 
@@ -115,6 +146,9 @@ class LocalPace:
 
     def wait(self) -> None:
         wait_for_turn(self._pace, self._service, self._sleep)
+
+    def alone(self, key: str, for_s: float) -> AbstractContextManager[None]:
+        return alone_with(self._pace, key, for_s, self._sleep)
 
     def refused(self, retry_after_s: float) -> None:
         self._pace.refused(retry_after_s)

@@ -1,7 +1,8 @@
 """Piper (GPL-3, from PyPI's piper-tts): neural VITS voices, one bundled and any that the user downloads.
 
 A voice is `joe` (bundled, CC0), or the name of a pair of files in the option `folder`, such as `en_US-lessac-medium`,
-with the speaker's number or name after `#` when it holds several: `en_US-libritts-high#12`.
+with the speaker after `#` when it holds several: by name where the voice's JSON file names it in `speaker_id_map`
+(`en_GB-vctk-medium#p225`), by number otherwise. Each speaker has one spelling, lest one stand in two splits under two.
 """
 
 import hashlib
@@ -76,15 +77,15 @@ class PiperEngine:
                 f"Piper's bundled voice is {_BUNDLED}, not {name!r}: {_DOWNLOAD}; set corpus.engines.piper.folder to their folder, "
                 "which every node of the cluster must have"
             )
-        path = self._folder / f"{name}.onnx"
-        for file in (path, _config_path(path)):
-            if not file.is_file():
-                there = sorted(found.stem for found in self._folder.glob("*.onnx"))
+        there = sorted(found.stem for found in self._folder.glob("*.onnx"))
+        for file in (f"{name}.onnx", f"{name}.onnx.json"):
+            # A file is found under other spellings too: `./NAME`, or on some disks `name`.
+            if name not in there or not (self._folder / file).is_file():
                 raise VoiceError(
-                    f"there is no file {file} here: choose from {', '.join([_BUNDLED, *there])}; {_DOWNLOAD}, "
+                    f"{self._folder} has no file {file} here: choose from {', '.join([_BUNDLED, *there])}; {_DOWNLOAD}, "
                     "which every node of the cluster must have"
                 )
-        return path
+        return self._folder / f"{name}.onnx"
 
 
 def _config_path(model_path: Path) -> Path:
@@ -101,14 +102,18 @@ def _read_config(model_path: Path) -> dict[str, Any]:
 
 def _speaker_id(voice: str, config: dict[str, Any]) -> int | None:
     """Number of the speaker, None in a voice of one. Raises VoiceError."""
-    name, _, speaker = voice.partition("#")
-    num_speakers, ids = config["num_speakers"], config.get("speaker_id_map", {})
-    if num_speakers == 1 and not speaker:
+    name, sign, speaker = voice.partition("#")
+    num_speakers = config["num_speakers"]
+    if num_speakers == 1:
+        if sign:
+            raise VoiceError(f"the Piper voice {name!r} has no speaker {speaker!r}: choose {name} alone, which has one speaker")
         return None
-    # Numbers come first: in some voices the names are numbers as well.
-    speaker_id = int(speaker) if speaker.isdecimal() else ids.get(speaker, -1)
-    if num_speakers == 1 or not 0 <= speaker_id < num_speakers:
-        names = f" or one of {', '.join(sorted(ids))}" if 0 < len(ids) <= 200 and not all(map(str.isdecimal, ids)) else ""
-        choices = f"{name}#0 to {name}#{num_speakers - 1}{names}" if num_speakers > 1 else f"{name} alone, which has one speaker"
-        raise VoiceError(f"the Piper voice {name!r} has no speaker {speaker!r}: choose {choices}")
-    return speaker_id
+    # In LibriTTS-R the names are numbers too: `3922` is speaker 0.
+    names = {speaker_id: speaker_name for speaker_name, speaker_id in config.get("speaker_id_map", {}).items()}
+    ids = {names.get(speaker_id, str(speaker_id)): speaker_id for speaker_id in range(num_speakers)}
+    if speaker not in ids:
+        number = int(speaker) if speaker.isdecimal() else -1
+        choices = [f"{name}#{names.get(number, number)}"] if 0 <= number < num_speakers else [f"{name}#{known}" for known in ids]
+        more = f", ... ({len(choices)} in all, in its JSON file)" if len(choices) > 200 else ""
+        raise VoiceError(f"the Piper voice {name!r} has no speaker {speaker!r}: choose {', '.join(choices[:200])}{more}")
+    return ids[speaker]

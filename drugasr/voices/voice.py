@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -54,8 +55,11 @@ class Limiter(Protocol):
     def wait(self) -> None:
         """Returns when it is the caller's turn. Raises VoiceFailure once the service has been given up."""
 
+    def alone(self, key: str, for_s: float) -> AbstractContextManager[None]:
+        """A context that one worker at a time is in for `key`; void after `for_s`, for its owner may have died."""
+
     def refused(self, retry_after_s: float) -> None:
-        """The service refused (HTTP 429), or a text used up its tries: nobody asks for at least that long."""
+        """The service refused (HTTP 429), or was out of reach for all tries of a text: nobody asks for at least that long."""
 
     def answered(self) -> None:
         """The service answered a request."""

@@ -135,3 +135,12 @@ def test_joining_fades_one_clip_into_the_other():
     assert len(joined) == 1400
     assert joined == pytest.approx(np.ones(1400))  # the level of the first, and no dip or bump in the middle
     assert len(join_speech(ones[:3], threes)) == 500
+
+
+def test_what_failed_is_not_asked_again_for_each_copy(tones, maker):
+    tones.poisoned = {"aspirin"}
+    for copy in range(3):
+        with pytest.raises(VoiceFailure, match="cannot say aspirin") as caught:
+            maker.make_row(dataclasses.replace(CLEAN, augmentation="light" if copy else "", copy=copy))
+        assert caught.value.tries == (0 if copy else 1)
+    assert tones.said == ["aspirin"]

@@ -2,10 +2,12 @@ import dataclasses
 import itertools
 import random
 from collections import Counter
+from decimal import Decimal
 
 import pytest
 
 from drugasr.corpus.plan import choose_doses, is_unseen, plan_shards
+from drugasr.lexicon import dose
 from drugasr.lexicon.dose import Dose
 from drugasr.lexicon.drug import Drug
 
@@ -74,7 +76,7 @@ def test_ids_are_unique_and_name_what_determines_the_audio(make_lexicon, config,
 
     _, utterance = utterances(lexicon, config, versions)[0]
     others = {
-        "dose": Dose(written="5 mg", spoken="five milligrams"), "dose_voice": "tone:a", "recipe_version": "n",
+        "dose": Dose(written="5 mg", spoken="five milligrams"), "dose_voice": "tone:a", "dose_voice_version": "tone 2", "recipe_version": "n",
         "voice": "tone:z", "voice_version": "tone 2", "rate": 1.5, "pitch": 1.5, "augmentation": "light", "copy": 9, "corpus_seed": 9,
         "drug": dataclasses.replace(utterance.drug, spoken="something else"),
     }  # fmt: skip
@@ -220,12 +222,17 @@ def test_doses_follow_the_name_that_is_sold_in_them(make_lexicon, with_settings,
 def test_a_joined_dose_is_another_clip_than_a_phrase(make_lexicon, with_settings, versions):
     def dosed(**changes):
         plan = utterances(make_lexicon("metformin"), with_settings(num_doses=1, **changes), versions)
-        return {u.id for _, u in plan if u.dose}, {u.dose_voice for _, u in plan if u.dose}
+        dosed = [(shard.split, u) for shard, u in plan if u.dose]
+        return {u.id for _, u in dosed}, {(split, u.dose_voice) for split, u in dosed}
 
     phrase, joined, other = dosed(), dosed(dose_style="joined"), dosed(dose_style="joined", dose_voice="tone:z")
-    assert (phrase[1], other[1]) == ({""}, {"tone:z"})
-    assert joined[1] == {f"tone:{letter}" for letter in "abcde"}
-    assert not phrase[0] & joined[0] and not joined[0] & other[0]
+    own = {("train", "tone:a"), ("train", "tone:b"), ("validation", "tone:c"), ("test", "tone:d"), ("test", "tone:e")}
+    assert {voice for _, voice in phrase[1]} == {""}
+    assert joined[1] == own
+    # A voice that training hears says nothing elsewhere.
+    assert other[1] == {("train", "tone:z"), *(pair for pair in own if pair[0] != "train")}
+    assert not phrase[0] & joined[0]
+    assert len(joined[0] & other[0]) == 3
 
 
 def test_every_engine_has_files_of_its_own(make_lexicon, with_settings):
@@ -234,3 +241,19 @@ def test_every_engine_has_files_of_its_own(make_lexicon, with_settings):
     old, new = (files(make_lexicon(*NAMES), c, voices) for c in (one, with_settings(train_voices=("tone:a", "bell:a", "bell:b"))))
     assert {name.split("-")[1] for name in old["train"]} == {"bell", "tone"}
     assert {name for name in old["train"] if "-tone-" in name} == {name for name in new["train"] if "-tone-" in name}
+
+
+def test_another_version_of_the_doses_voice_is_another_clip(make_lexicon, with_settings, versions):
+    config = with_settings(num_doses=1, dose_style="joined", dose_voice="tone:z")
+    old, new = (utterances(make_lexicon("metformin"), config, versions | {"tone:z": version}) for version in ("1", "2"))
+    moved = {(shard.split, u.dose is not None) for shard, u in old} - {(s.split, u.dose is not None) for s, u in old if u.id in {v.id for _, v in new}}
+    assert moved == {("train", True)}
+    names = [{shard.file_name for shard, _ in plan} for plan in (old, new)]
+    assert len(names[0] - names[1]) == 1
+
+
+def test_the_name_of_a_file_tells_its_doses(make_lexicon, with_settings, versions, monkeypatch):
+    lexicon, config = make_lexicon("metformin"), with_settings(num_doses=3)
+    old = files(lexicon, config, versions)
+    monkeypatch.setattr(dose, "_strengths", lambda: {"metformin": ((Decimal(500), "MG"),)})
+    assert not files(lexicon, config, versions)["test"] & old["test"]

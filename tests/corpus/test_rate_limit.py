@@ -27,6 +27,18 @@ def refuse(plan: dict[str, ClusterLimiter], service: str, retry_after_s: float) 
     plan[service].refused(retry_after_s)
 
 
+@ray.remote(num_cpus=0.1)
+def claim(plan: dict[str, ClusterLimiter], service: str, key: str) -> bool:
+    return plan[service].claim(key, 500.0)
+
+
+def test_a_question_is_one_tasks_at_a_time(service):
+    limiter = cluster_limiter(service, 1000.0)
+    with limiter.alone("question", 500.0):
+        assert ray.get([claim.remote({service: limiter}, service, key) for key in ("question", "other")]) == [False, True]
+    assert ray.get(claim.remote({service: limiter}, service, "question"))
+
+
 def test_all_tasks_draw_turns_from_one_limiter(service):
     """At one request in 1000 s, the time that the test takes does not show."""
     plan = ray.put({service: cluster_limiter(service, 0.001)})

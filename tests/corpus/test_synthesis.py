@@ -55,7 +55,8 @@ def test_a_second_run_makes_nothing_and_a_new_name_only_its_own(tiny, lexicon, t
 
 
 def names(count: int) -> Lexicon:
-    spoken = [f"{a}{b}" for a in ("ami", "beto", "cari", "dolo", "feni", "gabu") for b in ("ba", "lo", "ri", "mide", "nol", "pine")]
+    ends = ("ba", "lo", "ri", "mide", "nol", "pine")
+    spoken = [f"{a}{b}{c}" for c in ("", *ends, "zole", "xa", "tan") for b in ends for a in ("ami", "beto", "cari", "dolo", "feni", "gabu", *"klmnoprstuv")]
     return Lexicon("names", tuple(Drug(id=name, name=name, spoken=name) for name in spoken[:count]))
 
 
@@ -63,22 +64,23 @@ def names(count: int) -> Lexicon:
 def tones(tiny):
     """Settings whose voices are tones, with options for their engine."""
 
-    def make(**options):
+    def make(clips_per_shard=64, **options):
         return dataclasses.replace(
             tiny.corpus, train_voices=("tone:a", "tone:b"), validation_voices=("tone:c",), test_voices=("tone:d",),
-            num_augmented=1, clips_per_shard=16, unseen_fraction=0.1, max_failure_fraction=0.2, engines={"tone": options},
+            augmentation="none", clips_per_shard=clips_per_shard, unseen_fraction=0.1, max_failure_fraction=0.2, engines={"tone": options},
         )  # fmt: skip
 
     return make
 
 
 def test_a_poisoned_name_costs_exactly_its_own_rows(tones, tiny, tmp_path):
-    lexicon = names(36)
+    lexicon = names(1000)
     whole = synthesise(lexicon, tones(), tiny.cluster, str(tmp_path / "whole")).manifest
-    raised, silent = lexicon.drugs[3].spoken, lexicon.drugs[20].spoken
+    raised, silent = lexicon.drugs[3].spoken, lexicon.drugs[620].spoken
     config = tones(raises_at=raised, silent_at=silent)
     done = synthesise(lexicon, config, tiny.cluster, str(tmp_path / "poisoned")).manifest
-    expected = {i: data for i, data in clips(str(tmp_path / "whole")).items() if i not in ids_of(str(tmp_path / "whole"), {raised, silent})}
+    poisoned = ids_of(str(tmp_path / "whole"), {raised, silent})
+    expected = {i: data for i, data in clips(str(tmp_path / "whole")).items() if i not in poisoned}
     assert clips(str(tmp_path / "poisoned")) == expected
     assert done.num_failures == whole.total_clips - len(expected) > 0
     failures = pq.read_table(tmp_path / "poisoned" / "failures").to_pylist()
@@ -88,6 +90,45 @@ def test_a_poisoned_name_costs_exactly_its_own_rows(tones, tiny, tmp_path):
 def ids_of(corpus_uri, texts):
     table = pa.concat_tables(read_split(corpus_uri, split, ["id", "text"]) for split in SPLITS)
     return {row["id"] for row in table.to_pylist() if row["text"] in texts}
+
+
+def test_one_more_name_than_500_costs_its_own_clips_alone(tones, tiny, tmp_path):
+    synthesise(names(500), tones(), tiny.cluster, str(tmp_path))
+    more = synthesise(names(501), tones(), tiny.cluster, str(tmp_path))
+    assert 0 < more.num_made == len(ids_of(str(tmp_path), {names(501).drugs[-1].spoken})) <= 6
+
+
+def test_a_text_that_always_kills_its_worker_is_found_and_left_out(tones, tiny, tmp_path):
+    lexicon = names(20)
+    deadly = lexicon.drugs[7].spoken
+    done = synthesise(lexicon, tones(dies_at=deadly), tiny.cluster, str(tmp_path)).manifest
+    failures = pq.read_table(tmp_path / "failures").to_pylist()
+    assert {row["text"] for row in failures} == {deadly}
+    assert all("the engine crashed" in row["error"] for row in failures)
+    assert done.num_failures == len(failures)
+    assert not ids_of(str(tmp_path), {deadly})
+    assert [name for name in half_files(tmp_path) if not name.startswith("failures/")] == []
+
+
+def test_a_retry_that_was_stopped_before_its_manifest_is_counted_by_the_next_run(tones, tiny, tmp_path):
+    lexicon = names(36)
+    synthesise(lexicon, tones(raises_at=lexicon.drugs[3].spoken), tiny.cluster, str(tmp_path))
+    old = (tmp_path / "manifest.json").read_bytes()
+    healed = synthesise(lexicon, tones(), tiny.cluster, str(tmp_path)).manifest
+    (tmp_path / "manifest.json").write_bytes(old)  # as if it had been killed just before
+    again = synthesise(lexicon, tones(), tiny.cluster, str(tmp_path))
+    assert (again.manifest, again.num_made) == (healed, 0)
+
+
+def test_what_a_killed_process_was_writing_goes_and_what_is_not_ours_stays(tones, tiny, tmp_path):
+    lexicon = names(20)
+    done = synthesise(lexicon, tones(), tiny.cluster, str(tmp_path)).manifest
+    name = next(iter(done.files["train"]))
+    for half in (f".{name}.{'0' * 32}", f".{name}.trying", f"..{name}.trying.{'0' * 32}"):
+        (tmp_path / "train" / half).write_bytes(b"half")
+    (tmp_path / "train" / "mine.parquet").write_bytes(b"mine")
+    synthesise(lexicon, tones(), tiny.cluster, str(tmp_path))
+    assert half_files(tmp_path) == ["train/mine.parquet"]
 
 
 def test_a_killed_worker_costs_nothing(tones, tiny, tmp_path):
@@ -117,7 +158,7 @@ synthesise(*pickle.load(open(sys.argv[1], "rb")))
 
 def test_a_killed_driver_loses_nothing_and_the_next_run_goes_on(tones, tiny, tmp_path):
     lexicon, corpus = names(36), tmp_path / "killed"
-    slow = tones(delay_s=0.05)
+    slow = tones(clips_per_shard=8, delay_s=0.05)
     (tmp_path / "arguments").write_bytes(pickle.dumps((lexicon, slow, tiny.cluster, str(corpus))))
     driver = subprocess.Popen([sys.executable, "-c", KILLED_DRIVER, str(tmp_path / "arguments")], stderr=subprocess.DEVNULL)
     wait_for(lambda: len(list(corpus.glob("*/part-*.parquet"))) >= 2, driver)
@@ -127,7 +168,7 @@ def test_a_killed_driver_loses_nothing_and_the_next_run_goes_on(tones, tiny, tmp
     assert not (corpus / "manifest.json").exists()
 
     resumed = synthesise(lexicon, slow, tiny.cluster, str(corpus))
-    whole = synthesise(lexicon, tones(), tiny.cluster, str(tmp_path / "whole"))
+    whole = synthesise(lexicon, tones(clips_per_shard=8), tiny.cluster, str(tmp_path / "whole"))
     assert resumed.num_made <= whole.num_made - finished < whole.num_made
     assert clips(str(corpus)) == clips(str(tmp_path / "whole"))
     assert resumed.manifest.files == whole.manifest.files
@@ -159,7 +200,7 @@ cluster.shutdown()
 
 def test_a_lost_node_costs_nothing(tones, tiny, tmp_path):
     lexicon, corpus = names(36), tmp_path / "lost"
-    (tmp_path / "arguments").write_bytes(pickle.dumps((lexicon, tones(delay_s=0.05), tiny.cluster, str(corpus))))
+    (tmp_path / "arguments").write_bytes(pickle.dumps((lexicon, tones(clips_per_shard=8, delay_s=0.05), tiny.cluster, str(corpus))))
     subprocess.run([sys.executable, "-c", LOST_NODE, str(tmp_path / "arguments")], stderr=subprocess.DEVNULL, check=True, timeout=180)
     assert (tmp_path / "arguments.lost").exists()
     synthesise(lexicon, tones(), tiny.cluster, str(tmp_path / "whole"))

@@ -15,7 +15,7 @@ class ToneEngine:
 
     def __init__(self, raises_at: str = "", silent_at: str = "", dies_at: str = "", died: str = "", delay_s: float = 0.0):
         self._raises_at, self._silent_at, self._dies_at, self._delay_s = raises_at, silent_at, dies_at, delay_s
-        self._died = Path(died)  # made before it dies: the next try lives
+        self._died = Path(died) if died else None  # made before it dies: the next try lives; without one, it always dies
 
     def version(self, voice):
         return "tone 1"
@@ -30,8 +30,9 @@ class ToneEngine:
         time.sleep(self._delay_s)
         if text == self._raises_at:
             raise RuntimeError("poisoned")
-        if text == self._dies_at and not self._died.exists():
-            self._died.touch()
+        if text == self._dies_at and not (self._died and self._died.exists()):
+            if self._died:
+                self._died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         hz = (200 + sum(map(ord, text)) + 37 * sum(map(ord, voice)) % 1000) * pitch
         time_s = np.arange(round(4800 / rate)) / 16_000

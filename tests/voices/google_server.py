@@ -22,6 +22,8 @@ class Answer:
     body: bytes = b""
     seconds: float = 0.0
     """How long it takes; ends early when the server does."""
+    drip_s: float = 0.0
+    """Between one byte and the next."""
     promised: int | None = None
     """Bytes that the Content-Length claims; the body's own by default."""
 
@@ -106,7 +108,11 @@ class GoogleServer:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.body) if answer.promised is None else answer.promised))
                 self.end_headers()
-                self.wfile.write(answer.body)
+                for start in range(len(answer.body)) if answer.drip_s else ():
+                    self.wfile.write(answer.body[start : start + 1])
+                    if outer._closing.wait(answer.drip_s):
+                        return
+                self.wfile.write(b"" if answer.drip_s else answer.body)
                 self.close_connection = answer.promised is not None
 
             def handle_one_request(self) -> None:

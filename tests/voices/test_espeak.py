@@ -85,6 +85,18 @@ def test_unknown_voices_are_refused_with_the_choices(espeak):
         espeak.check("tlh+f3")
 
 
+def test_a_voice_has_one_spelling(espeak):
+    """Two, which sound alike, would put one speaker into two splits."""
+    spellings = {"EN-US": "en-us", "en-US+f3": "en-us", "en-us+": "en-us", "en-us+F3": "f3", "en-us+annie": "Annie"}
+    for voice, right in spellings.items():
+        with pytest.raises(VoiceError, match=f": write {right}$"):
+            espeak.check(voice)
+    espeak.check("en-us+Annie")
+    for voice in ("", "+f3", " en-us", "en-us+f3+f3", "en-us+f3 "):
+        with pytest.raises(VoiceError, match="choose from"):
+            espeak.check(voice)
+
+
 def test_the_accent_is_the_language(espeak):
     assert espeak.accent("en-gb-scotland+f5") == "en-gb-scotland"
     assert espeak.accent("en-us") == "en-us"

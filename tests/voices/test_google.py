@@ -1,4 +1,7 @@
 import json
+import threading
+import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,9 @@ class NoLimit:
 
     def wait(self):
         self.heard.append("wait")
+
+    def alone(self, key, for_s):
+        return nullcontext()
 
     def refused(self, retry_after_s):
         self.heard.append(("refused", retry_after_s))
@@ -53,6 +59,12 @@ def make(server, tmp_path, naps):
         return made
 
     return make
+
+
+def fails(made: GoogleEngine, text: str = "metformin", **changed) -> VoiceFailure:
+    with pytest.raises(VoiceFailure) as caught:
+        made.synthesise(text, **NORMAL | changed)
+    return caught.value
 
 
 def kept(tmp_path: Path) -> dict[str, bytes]:
@@ -106,6 +118,7 @@ TRANSIENT = {
     "an MP3 cut in a frame": speech(tone_mp3("metformin")[:-50]),
     "an MP3 cut in half": speech(tone_mp3("metformin")[: len(tone_mp3("metformin")) // 2]),
     "an answer cut on its way": Answer(body=speech(tone_mp3("metformin")).body[:900], promised=9_000),
+    "an answer without end": Answer(body=bytes(5_000_000)),
     "no answer in time": Answer(seconds=5.0, body=speech(tone_mp3("too late")).body),
 }
 
@@ -136,6 +149,61 @@ def test_an_unreachable_service_fails_the_text(make):
         made.synthesise("metformin", **NORMAL)
     assert caught.value.tries == 2
     assert made.limiter.heard == ["wait", "wait", ("refused", 0.0)]
+
+
+@pytest.mark.parametrize("bad", ["500", "503", "an HTML page", "an MP3 cut in a frame"])
+def test_a_text_lost_by_its_own_fault_is_not_asked_again_for_its_copies(server, make, bad):
+    made = make(max_tries=2)
+    server.script = [TRANSIENT[bad]] * 2
+    first = fails(made)
+    made.synthesise("warfarin", **NORMAL)
+    again = fails(made, rate=1.1, seed=7)
+    assert (first.tries, again.tries, str(again)) == (2, 0, str(first))
+    assert len(server.asked) == 3
+    made.synthesise("metformin", **NORMAL | {"voice": "fr"})
+    make().synthesise("metformin", **NORMAL)  # another process
+
+
+@pytest.mark.parametrize("bad", ["429", "sent to the page for the banned", "no answer in time"])
+def test_a_text_lost_by_no_fault_of_its_own_is_asked_again(server, make, bad):
+    made = make(max_tries=1, timeout_s=1.0)
+    server.script = [TRANSIENT[bad]]
+    assert fails(made).tries == 1
+    made.synthesise("metformin", **NORMAL)
+
+
+def test_lost_texts_are_forgotten_before_they_fill_the_memory(server, make, monkeypatch):
+    monkeypatch.setattr(google, "_MOST_LOST", 2)
+    made = make(max_tries=1)
+    server.script = [Answer(status=500)] * 3
+    assert [fails(made, text).tries for text in ("a1", "a2", "a3", "a3", "a2")] == [1, 1, 1, 0, 0]
+    made.synthesise("a1", **NORMAL)
+
+
+def test_poisoned_texts_never_get_the_service_given_up_but_a_lost_connection_does(server, make):
+    now_s = [0.0]
+
+    def pass_time(nap_s: float) -> None:
+        now_s[0] += nap_s
+
+    made = make(max_tries=2)
+    made.limiter = LocalPace("google", 1.0, clock_s=lambda: now_s[0], sleep=pass_time)
+    server.script = [Answer(status=500)] * 40
+    assert [fails(made, f"name{number}").tries for number in range(20)] == [2] * 20
+    made.synthesise("warfarin", **NORMAL)
+    offline = make(endpoint="http://127.0.0.1:9", max_tries=2)
+    offline.limiter = made.limiter
+    assert [fails(offline, f"name{number}").tries for number in range(12)] == [2] * 8 + [0] * 4
+    assert now_s[0] < 300
+
+
+def test_an_answer_that_drips_is_given_up(server, make):
+    server.script = [Answer(body=speech(tone_mp3("metformin")).body, drip_s=0.1)] * 2
+    made = make(max_tries=1, timeout_s=0.4)
+    start_s = time.monotonic()
+    assert "too slow" in str(fails(made))
+    assert time.monotonic() - start_s < 3
+    assert made.limiter.heard == ["wait", ("refused", 0.0)]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
@@ -199,6 +267,34 @@ def test_another_language_or_domain_is_another_question(server, make, tmp_path):
     for voice in ("en", "en@co.uk", "en@com.au", "fr", "it"):
         make().synthesise("metformin", **NORMAL | {"voice": voice})
     assert len(server.asked) == len(kept(tmp_path)) == 5
+
+
+def test_a_gateways_answers_are_not_taken_for_googles(server, make):
+    made = make()
+    made.synthesise("metformin", **NORMAL)
+    make(endpoint=server.endpoint + "/").synthesise("metformin", **NORMAL)
+    assert len(server.asked) == 1
+    fails(make(endpoint="http://127.0.0.1:9", max_tries=1))
+    direct = make(endpoint="", max_tries=1)
+    direct._session.trust_env, direct._session.proxies = False, {"https": "http://127.0.0.1:9"}
+    fails(direct)
+
+
+def test_workers_that_ask_the_same_at_once_ask_once(server, tmp_path):
+    server.script = [Answer(body=speech(tone_mp3("metformin")).body, seconds=0.5)]
+    limiter, heard = LocalPace("google", 1000.0), []
+
+    def work() -> None:
+        made = GoogleEngine(endpoint=server.endpoint, cache_uri=str(tmp_path / "cache"))
+        made.limiter = limiter
+        heard.append(made.synthesise("metformin", **NORMAL)[0].tobytes())
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(heard), len(set(heard)), len(server.asked)) == (8, 1, 1)
 
 
 def test_what_another_worker_asked_meanwhile_is_not_asked_again(server, make):

@@ -1,3 +1,5 @@
+from importlib.metadata import version
+
 import pytest
 
 from drugasr.errors import VoiceError
@@ -16,7 +18,7 @@ def test_voices_are_checked_without_the_network():
         with pytest.raises(VoiceError, match="co.uk, com.au or co.in"):
             made.check(voice)
     assert [made.accent(voice) for voice in ("fr", "en@co.uk")] == ["fr", "en-co.uk"]
-    assert made.version("en") == made.version("fr")
+    assert made.version("en") == made.version("fr") == f"google-translate 1, python-stretch {version('python-stretch')}"
 
 
 @pytest.mark.parametrize(

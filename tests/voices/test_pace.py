@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from drugasr.errors import VoiceFailure
-from drugasr.voices.pace import LocalPace, Pace, Turn, wait_for_turn
+from drugasr.voices.pace import LocalPace, Pace, Turn, alone_with, wait_for_turn
 
 
 class Clock:
@@ -192,3 +192,26 @@ def test_who_was_asleep_when_the_service_was_given_up_fails_too():
     with pytest.raises(VoiceFailure):
         wait_for_turn(GivenUpMeanwhile(), "google", clock.sleep)
     assert clock.naps == [3.0]
+
+
+def test_one_at_a_time_is_alone_with_a_key():
+    clock = Clock()
+    pace = Pace(1.0, clock)
+    assert [pace.claim(key, 5.0) for key in ("a", "b", "a")] == [True, True, False]
+    pace.release("a")
+    assert pace.claim("a", 5.0)
+    clock.now_s += 5
+    assert pace.claim("a", 5.0)  # its owner is taken for dead
+    pace.restart(1.0)
+    assert pace.claim("a", 5.0)
+
+
+def test_who_is_not_alone_waits_and_a_failure_lets_the_next_in():
+    clock = Clock()
+    pace = Pace(1.0, clock)
+    pace.claim("a", 1.0)
+    with pytest.raises(KeyError), alone_with(pace, "a", 9.0, clock.sleep):
+        assert sum(clock.naps) == 1.0
+        assert not pace.claim("a", 1.0)
+        raise KeyError
+    assert pace.claim("a", 1.0)

