@@ -87,7 +87,7 @@ class ClipMaker:
                 text, voice=voice, rate=clean.rate, pitch=clean.pitch, seed=clean.seed
             )
             wave_S = audio.resample(np.asarray(wave_S, np.float32), rate_hz)
-            speech_S = audio.trim_silence(wave_S) if np.isfinite(wave_S).all() else wave_S
+            speech_S = audio.trim_silence(wave_S)
         except (VoiceFailure, InputError):  # an InputError is about the engine itself: it ends the job
             raise
         except Exception as error:

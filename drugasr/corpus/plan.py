@@ -109,7 +109,7 @@ class Shard:
                                     recipe_version=self.recipe_version if copy else "",
                                 )
 
-    @property
+    @cached_property
     def num_clips(self) -> int:
         per_name = clips_per_name(self.config, self.split, self.engine)
         return per_name * sum(1 + len(choose_doses(drug, self.config)) for drug in self.drugs)

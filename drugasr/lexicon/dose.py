@@ -39,6 +39,7 @@ def marketed_doses(drug: Drug, language: str = "en") -> tuple[Dose, ...]:
     return tuple(make_dose(value, unit, language) for value, unit in strengths.get(drug.spoken) or strengths.get(drug.generic.lower(), ()))
 
 
+@cache  # num2words is slow, and a plan asks for every name again and again
 def make_dose(value: Decimal, unit: str, language: str = "en") -> Dose:
     """`Decimal("2.5")`, `MG` as a dose. Raises LexiconError for a unit or a language that has no words here."""
     if unit not in _UNITS or language not in LANGUAGES:
