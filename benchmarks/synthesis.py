@@ -28,7 +28,7 @@ from benchmarks.harness import Comparison, show
 from drugasr import presets
 from drugasr.config import ClusterConfig, CorpusConfig
 from drugasr.corpus.clip import ClipMaker
-from drugasr.corpus.plan import Shard, plan_shards, split_voices, versions_of_voices
+from drugasr.corpus.plan import Shard, plan_shards, versions_of_voices
 from drugasr.corpus.shard_writer import write_shard
 from drugasr.corpus.synthesis import synthesise
 from drugasr.lexicon.drug import Drug, Lexicon

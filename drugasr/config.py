@@ -24,6 +24,8 @@ class LexiconConfig:
     """A shipped tier (quick50, top500, full) or the path or URI of a list of names."""
     max_letters: Annotated[int, Field(ge=4, le=200)] = 60
     """Names longer than this, in letters, are refused: too long to say in one breath."""
+    salts: Literal["keep", "strip"] = "keep"
+    """Whether salts at the end of a name are said (`metoprolol tartrate`) or not (`metoprolol`)."""
 
 
 @settings
@@ -60,6 +62,9 @@ class CorpusConfig:
     """Engines that get another number of copies: few voices of a rare engine are not to drown in many of another."""
     unseen_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of the names that training never hears; validation and test hold every name."""
+    num_outsiders: Annotated[int, Field(ge=0, le=10_000)] = 50
+    """Names that are not in the list, said by the validation and test voices: on them "none of these" is fitted and
+    measured. Drawn from the shipped full list; fewer where it has no more."""
     max_failure_fraction: Fraction = 0.02
     """The synthesis fails when more than this share of the clips cannot be made."""
     clips_per_shard: Annotated[int, Field(ge=1, le=100_000)] = 256

@@ -19,11 +19,19 @@ class Drug:
     """`generic`, `brand` or empty."""
     generic: str = ""
     """Generic name of a brand, where the list tells."""
+    aliases: tuple[str, ...] = ()
+    """Other spoken forms of the same drug; whichever is said, the answer is this drug."""
+    high_alert: bool = False
+    """Whether the list marks the drug as one whose mix-up is especially dangerous."""
+
+    @property
+    def spoken_forms(self) -> tuple[str, ...]:
+        return (self.spoken, *self.aliases)
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Drugs in the order of their list; spoken forms and ids are unique (`reading` checks it)."""
+    """Drugs in the order of their list; spoken forms, aliases too, and ids are unique (`reading` checks it)."""
 
     name: str
     drugs: Sequence[Drug]
@@ -34,4 +42,4 @@ class Lexicon:
     @cached_property
     def fingerprint(self) -> str:
         """Name of the content: changes when any drug does, not with their order."""
-        return fingerprint(sorted((d.id, d.name, d.spoken) for d in self.drugs))
+        return fingerprint(sorted((d.id, d.name, d.spoken_forms) for d in self.drugs))
