@@ -65,6 +65,7 @@ def throughput() -> list[Comparison]:
         num_augmented=3,
         num_augmented_by_engine={},
         unseen_fraction=0.0,
+        num_outsiders=0,
     )
     num_names = _NUM_CLIPS // (4 * 4 + len(config.validation_voices) + len(config.test_voices))
     lexicon = Lexicon("bench", read_lexicon("top500").drugs[: num_names + 1])
@@ -142,7 +143,7 @@ def _tones(voices: tuple[str, str, str], clips_per_shard: int, **changes) -> Cor
     train, validation, test = ((voice,) for voice in voices)
     return CorpusConfig(
         train_voices=train, validation_voices=validation, test_voices=test, augmentation="none", unseen_fraction=0.0,
-        clips_per_shard=clips_per_shard, **changes,
+        num_outsiders=0, clips_per_shard=clips_per_shard, **changes,
     )  # fmt: skip
 
 

@@ -40,6 +40,9 @@ class CorpusConfig:
     """Speaking rates relative to the engine's normal one, 0.5 to 2; every voice speaks at each."""
     pitches: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1.0,)
     """Pitches relative to the voice's normal one, 0.5 to 2; every voice speaks at each."""
+    draws_by_engine: dict[str, Annotated[float, Field(ge=0, le=1000)]] = field(default_factory=dict)
+    """Engines whose training voices do not all say each text: so many clean clips of a text, voice, rate and pitch drawn
+    anew for each; 0.25 says a quarter of the texts once. In the other splits each voice of theirs says a text once."""
     engines: dict[str, dict[str, bool | int | float | str]] = field(default_factory=dict)
     """Options of an engine by its name, such as the model file of `kokoro`; the engine's class documents them."""
     num_doses: Annotated[int, Field(ge=0, le=100)] = 0
@@ -62,6 +65,10 @@ class CorpusConfig:
     """Engines that get another number of copies: few voices of a rare engine are not to drown in many of another."""
     unseen_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of the names that training never hears; validation and test hold every name."""
+    unseen_names: tuple[str, ...] = ()
+    """Names, as they are said, that training never hears either, nor any name that holds one of them as a word."""
+    max_names: dict[Literal["validation", "test"], PositiveInt] = field(default_factory=dict)
+    """Splits that hold not every name but so many, drawn; a quarter of them unseen ones, if there are as many."""
     num_outsiders: Annotated[int, Field(ge=0, le=10_000)] = 50
     """Names that are not in the list, said by the validation and test voices: on them "none of these" is fitted and
     measured. Drawn from the shipped full list; fewer where it has no more."""

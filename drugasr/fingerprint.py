@@ -3,11 +3,12 @@
 import dataclasses
 import hashlib
 import json
+from decimal import Decimal
 from typing import Any
 
 
 def fingerprint(*parts: Any, length: int = 16) -> str:
-    """Hexadecimal name of `parts` (dataclasses and anything that JSON can hold)."""
+    """Hexadecimal name of `parts` (dataclasses, Decimals and anything that JSON can hold)."""
     canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(canonical.encode()).hexdigest()[:length]
 
@@ -25,4 +26,6 @@ def fraction_of(*parts: Any) -> float:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
+    if isinstance(value, Decimal):
+        return str(value)
     raise TypeError(f"cannot name a {type(value).__name__}: only dataclasses and JSON values have a fingerprint")

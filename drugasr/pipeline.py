@@ -31,6 +31,8 @@ class PipelineResult:
     """URI of the model folder."""
     metrics: dict[str, Any]
     """Of the test voices: see `drugasr.evaluation.metrics`."""
+    confusions: str
+    """URI of the report of pairs that the model confuses."""
     stages_s: dict[str, float]
     """Wall time of each stage in seconds."""
 
@@ -43,10 +45,12 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
     from drugasr.acoustic.folder import check_base  # torch: only the driver that trains needs it
     from drugasr.corpus.synthesis import synthesise
     from drugasr.evaluation.batch import evaluate
+    from drugasr.evaluation.calibrating import calibrate
+    from drugasr.evaluation.confusions import write_confusions
     from drugasr.training.distributed import train_distributed
     from drugasr.tuning.search import max_concurrent, search
 
-    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
+    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters, config.lexicon.salts)
     check_base(config.model.base, max(config.tuning.frozen_layers))
     check_stages(config)
     max_concurrent(config)  # refuses a trial that would never fit
@@ -67,8 +71,12 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
     trained = train_distributed(best_config, corpus_uri, lexicon, run_uri)
     clock.lap("training")
 
-    evaluation_uri = storage.join(run_uri, f"evaluation-{fingerprint(data_hash, lexicon.fingerprint)}")
+    calibration = calibrate(trained.model_uri, corpus_uri, lexicon, config.cluster)
+    clock.lap("calibration")
+
+    evaluation_uri = storage.join(run_uri, f"evaluation-{fingerprint(data_hash, lexicon.fingerprint, calibration)}")
     metrics = evaluate(trained.model_uri, corpus_uri, lexicon, config.cluster, evaluation_uri)
+    confusions = write_confusions(storage.join(evaluation_uri, "predictions.parquet"), lexicon, evaluation_uri)
     clock.lap("evaluation")
 
     best = storage.read_json(storage.join(search_uri, "best.json"))
@@ -81,6 +89,7 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
         report=storage.join(search_uri, "report.html"),
         model=trained.model_uri,
         metrics=metrics,
+        confusions=confusions["report"],
         stages_s=clock.laps_s,
     )
 

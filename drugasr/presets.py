@@ -3,6 +3,7 @@
 import dataclasses
 import tomllib
 from collections.abc import Iterable
+from importlib import resources
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +17,22 @@ TEST_VOICES = ("espeak:en-us+f5", "espeak:en-us+m5", "espeak:en-gb-scotland+f5",
 VALIDATION_VOICES = ("espeak:en-us+Annie", "espeak:en+Andy", "espeak:en-gb-x-rp+Michael")
 _ACCENTS = ("en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
 _VARIANTS = ("f1", "f2", "f3", "f4", "m1", "m2", "m3", "m4", "m6", "m7", "m8")
+# Of a base model alone: engines that no other preset can count on (Kokoro's files are downloaded, Piper is an extra).
+BASE_TEST_VOICES = (*TEST_VOICES, "piper:joe", "kokoro:bf_lily", "kokoro:bm_daniel", "kokoro:am_puck", "kokoro:af_nova")
+_BASE_VALIDATION_VOICES = (*VALIDATION_VOICES, "pico:it-IT", "kokoro:af_sarah", "kokoro:am_eric")
+# High voices are the ones that a small model hears worst.
+_MORE_VARIANTS = (
+    *("Alicia", "Andrea", "anika", "aunty", "belinda", "grandma", "linda", "shelby", "steph"),
+    *("adam", "david", "ed", "grandpa", "john", "klatt", "max", "paul", "quincy", "rob", "travis"),
+)
+_FOREIGN = {
+    **{"af": "f1", "cs": "m1", "de": "f2", "es": "m2", "es-419": "f3", "fr": "m3", "id": "f4", "it": "m4", "nl": "m6"},
+    **{"pl": "f1", "pt-br": "m7", "ro": "f2", "sv": "m8", "tr": "f3"},
+}
+_KOKORO = (
+    *("af_alloy", "am_echo", "af_aoede", "am_liam", "bf_alice", "af_heart", "am_michael"),
+    *("af_jessica", "am_onyx", "bm_fable", "af_nicole", "am_santa", "af_river", "af_sky"),
+)
 
 
 def mini() -> Config:
@@ -80,7 +97,51 @@ def large() -> Config:
     )
 
 
-PRESETS = {"mini": mini, "base": base, "large": large}
+def pretrain() -> Config:
+    """The model that the package ships: trained from scratch on all drug names and ordinary words, by a mixture of engines.
+
+    Its clips are about 40 % eSpeak, 30 % Pico and 30 % Kokoro, which takes a second of a core for each clean one.
+    """
+    return Config(
+        lexicon=LexiconConfig(source="drugasr://pretraining"),
+        corpus=CorpusConfig(
+            train_voices=(
+                *(f"espeak:{accent}+{variant}" for accent in _ACCENTS for variant in (*_VARIANTS, *_MORE_VARIANTS)),
+                *(f"espeak:{language}+{variant}" for language, variant in _FOREIGN.items()),
+                *("pico:en-US", "pico:de-DE", "pico:es-ES", "pico:fr-FR"),
+                *(f"kokoro:{voice}" for voice in _KOKORO),
+                # The mean of two voices is a new speaker.
+                *(f"kokoro:{voice}*{_KOKORO[(i + step) % len(_KOKORO)]}" for step in (1, 4) for i, voice in enumerate(_KOKORO)),
+            ),
+            validation_voices=_BASE_VALIDATION_VOICES,
+            test_voices=BASE_TEST_VOICES,
+            rates=(0.85, 1.0, 1.2),
+            pitches=(0.85, 1.0, 1.15),
+            draws_by_engine={"espeak": 1.25, "pico": 0.9, "kokoro": 0.2, "piper": 0.0},
+            augmentation="clinic",
+            num_augmented_by_engine={"kokoro": 7},
+            unseen_fraction=0.0,
+            unseen_names=tuple((resources.files("drugasr") / "lexicon/data/heldout.txt").read_text("utf-8").splitlines()),
+            max_names={"validation": 120, "test": 120},
+            num_outsiders=0,  # the list holds every name that could be one
+            clips_per_shard=512,
+        ),
+        model=ModelConfig(base="small", freeze_convolution=False),
+        training=TrainingConfig(
+            num_epochs=4,
+            learning_rate=1.5e-3,
+            warmup_fraction=0.01,
+            hold_fraction=0.6,
+            batch_s=16,
+            dropout=0.0,
+            mask_time_prob=0.0,
+        ),
+        tuning=TuningConfig(num_trials=1, num_epochs=1, frozen_layers=(0,), min_learning_rate=5e-4, max_learning_rate=3e-3),
+        cluster=ClusterConfig(num_workers=2, cpus_per_worker=0.9, cpus_per_task=1.0),
+    )
+
+
+PRESETS = {"mini": mini, "base": base, "large": large, "pretrain": pretrain}
 
 
 def load(preset: str, toml_uri: str | None = None, assignments: Iterable[str] = ()) -> Config:

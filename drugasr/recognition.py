@@ -1,82 +1,36 @@
-"""The answer to one clip, and the Recognizer that gives it: the one predictor of evaluation and serving.
+"""The Recognizer: waves in, ranked drugs out. The one predictor of evaluation, of serving and of the command line.
 
-Shapes: S samples, T frames, V symbols of the vocabulary, N names of the lexicon.
+Shapes: S samples, T frames, V symbols of the vocabulary, N drugs of the lexicon, K drugs kept.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
 
+from drugasr import storage
+from drugasr.acoustic.facts import FACTS_FILE, read_facts
 from drugasr.acoustic.vocabulary import Vocabulary
 from drugasr.audio import SAMPLE_RATE_HZ
-from drugasr.decoding.decision import DecisionRule
-from drugasr.decoding.frames import best_path_log_probability, mask_dead
+from drugasr.decoding.answer import Alternative, Dose, Recognition, Word
+from drugasr.decoding.calibration import UNCALIBRATED, Calibration, mean_calibration
+from drugasr.decoding.evidence import Evidence, Heard, prepare_frames, weigh
 from drugasr.decoding.greedy import decode_greedily
-from drugasr.decoding.likelihood import batch_log_likelihoods, name_log_likelihoods
-from drugasr.decoding.ranking import Ranking, rank
-from drugasr.decoding.trie import build_trie
+from drugasr.decoding.lexicon_scorer import LexiconScorer
+from drugasr.decoding.ranking import Ranking
+from drugasr.decoding.review import NO_SPEECH, NOT_IN_LIST, ReviewRule
+from drugasr.errors import InputError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.lexicon.soundalikes import read_sound_alikes
 
 MIN_SPEECH_S = 0.1
 """Shorter clips hold no word."""
 NUM_COMPARED = 5
-"""Two listed sound-alikes among this many best names call for review."""
-
-NO_SPEECH = "no speech"
-NOT_IN_LIST = "not in the list"
-LOW_CONFIDENCE = "low confidence"
-NEAR_RUNNER_UP = "runner-up too near"
-SOUND_ALIKE = "sound-alike"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alternative:
-    drug: str
-    """Display name."""
-    tall_man: str
-    """Display name in tall-man letters where it has a listed sound-alike, else the same."""
-    confidence: float
-    """Probability that this drug was said, 0 to 1."""
-    log_likelihood: float
-    """Exact CTC log-likelihood of the name, in nats."""
-    sounds_like: tuple[str, ...] = ()
-    """Listed sound-alikes of this drug."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Word:
-    word: str
-    start: float
-    """Seconds from the start of the clip."""
-    end: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dose:
-    value: float
-    unit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recognition:
-    text: str
-    """Greedy transcript."""
-    drug: str | None
-    """The likeliest drug; None when none of the list was said."""
-    dose: Dose | None = None
-    confidence: float
-    """Probability that `drug` is right, 0 to 1."""
-    needs_review: bool
-    review_reasons: tuple[str, ...]
-    alternatives: tuple[Alternative, ...]
-    """The likeliest drugs, best first."""
-    words: tuple[Word, ...]
-    duration_s: float
-    model: str
-    lexicon: str
+"""Names that are looked at for sound-alikes, however few are asked for."""
+DOSE_PROBABILITY = 0.2
+"""Share of utterances that are taken to have a dose or a release suffix behind the name."""
 
 
 class CtcModel(Protocol):
@@ -90,118 +44,173 @@ class CtcModel(Protocol):
         """logp_TV of each waveform: float32, natural logs."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A model of an ensemble; most ensembles have one."""
+
+    model: CtcModel
+    calibration: Calibration = UNCALIBRATED
+    weight: float = 1.0
+    """Share of its log-likelihoods in the ensemble's, relative to the others' weights."""
+
+
 class Recognizer:
     def __init__(
         self,
-        model: CtcModel,
+        models: CtcModel | Sequence[Member],
         lexicon: Lexicon,
         *,
         num_alternatives: int = 5,
-        rule: DecisionRule = DecisionRule(),
+        rule: ReviewRule = ReviewRule(),
         num_threads: int = 1,
+        dose_probability: float = DOSE_PROBABILITY,
+        prior: Mapping[str, float] | None = None,
     ):
-        """`num_threads` clips of a batch are scored at a time. Raises ModelError for a name that `model` cannot write."""
-        self.model = model
-        self.lexicon = lexicon
+        """`num_threads` clips of a batch are scored at a time, or one clip's names by as many threads. `prior`: drug id ->
+        how often it is said, relative to 1 for the drugs that it leaves out. Raises ModelError for a name that a model
+        cannot write, InputError for an impossible prior or weight.
+        """
+        self.members = tuple(models) if isinstance(models, Sequence) else (Member(model=models),)
+        if not self.members or any(not member.weight > 0 for member in self.members):
+            raise InputError("an ensemble needs a model at least, and a weight above 0 for each")
         self.num_alternatives = num_alternatives
         self.rule = rule
-        self.num_threads = num_threads
-        self._trie = build_trie([drug.spoken for drug in lexicon.drugs], model.vocabulary)
+        self._num_threads, self._dose_probability, self._prior = num_threads, dose_probability, prior or {}
+        total = sum(member.weight for member in self.members)
+        self._weights = [member.weight / total for member in self.members]
+        self._calibration = mean_calibration([member.calibration for member in self.members], self._weights)
         self._sound_alikes = read_sound_alikes()
-        # The first scoring compiles, for a second or two: now, rather than while somebody waits for an answer.
-        name_log_likelihoods(np.empty((0, len(model.vocabulary)), np.float32), self._trie)
+        self.use_lexicon(lexicon)
 
     @classmethod
-    def from_dir(cls, folder: str, lexicon: Lexicon, num_alternatives: int = 5) -> Self:
-        """A recogniser with the model of `folder`. Raises ModelError."""
+    def from_dir(cls, *folders: str, lexicon: Lexicon, weights: Sequence[float] | None = None, **options) -> Self:
+        """A recogniser with the model of a folder, its URI or a hub name; of several, an ensemble. Raises ModelError."""
         from drugasr.acoustic.model import AcousticModel  # here: who only reads answers needs no torch
 
-        return cls(AcousticModel.from_dir(folder), lexicon, num_alternatives=num_alternatives)
+        if weights is not None and len(weights) != len(folders):
+            raise InputError(f"{len(weights)} weights were given for {len(folders)} models")
+        members = [
+            Member(model=AcousticModel.from_dir(folder), calibration=_calibration_of(folder), weight=weight)
+            for folder, weight in zip(folders, weights or [1.0] * len(folders), strict=True)
+        ]
+        return cls(members, lexicon, **options)
+
+    @property
+    def name(self) -> str:
+        return " + ".join(member.model.name for member in self.members)
+
+    def use_lexicon(self, lexicon: Lexicon) -> None:
+        """Answers from now on with another list; calls that are under way end with the one that they began with."""
+        if unknown := set(self._prior) - {drug.id for drug in lexicon.drugs}:
+            raise InputError(f"the prior names ids that are not in the list {lexicon.name}: {', '.join(sorted(unknown)[:5])}")
+        prior_N = np.array([self._prior.get(drug.id, 1.0) for drug in lexicon.drugs])
+        if not (np.isfinite(prior_N) & (prior_N > 0)).all():
+            raise InputError("a prior must be above 0 for every drug: leave a drug out of the list rather than make it impossible")
+        vocabularies = {member.model.vocabulary.tokens: member.model.vocabulary for member in self.members}
+        scorers = {
+            tokens: LexiconScorer(lexicon, vocabulary, self._dose_probability, self._num_threads) for tokens, vocabulary in vocabularies.items()
+        }
+        self._state = (lexicon, scorers, np.log(prior_N))
+
+    @property
+    def lexicon(self) -> Lexicon:
+        return self._state[0]
 
     def recognize(self, waves: Sequence[np.ndarray], num_alternatives: int | None = None) -> list[Recognition]:
         """One answer a clip, in order; `waves` are float32, mono, 16 kHz, of any length, empty too."""
-        count = self.num_alternatives if num_alternatives is None else num_alternatives
+        state = self._state
         spoken = [wave_S for wave_S in waves if _may_hold_speech(wave_S)]
-        logps = [mask_dead(logp_TV, self.model.vocabulary) for logp_TV in self.model.log_probs(spoken)] if spoken else []
-        scores = batch_log_likelihoods(logps, self._trie, self.num_threads)
-        answers = iter(zip(logps, scores, strict=True))
+        heard = iter(zip(*(self._hear(member, spoken, state[1]) for member in self.members), strict=True))
+        count = self.num_alternatives if num_alternatives is None else num_alternatives
         return [
-            self._answer(wave_S, *next(answers), count) if _may_hold_speech(wave_S) else self._no_speech(wave_S)
+            self._answer(wave_S, next(heard), state, count) if _may_hold_speech(wave_S) else self._no_speech(wave_S, state[0])
             for wave_S in waves
         ]
 
-    def _answer(
-        self, wave_S: np.ndarray, logp_TV: np.ndarray, log_likelihood_N: np.ndarray, num_alternatives: int
-    ) -> Recognition:
+    def _hear(self, member: Member, waves: Sequence[np.ndarray], scorers: Mapping[tuple[str, ...], LexiconScorer]) -> list[Heard]:
+        logps = member.model.log_probs(waves) if waves else []
+        logps = [prepare_frames(logp_TV, member.model.vocabulary, member.calibration) for logp_TV in logps]
+        scores = scorers[member.model.vocabulary.tokens].batch(logps)
+        return [Heard(logp_TV=logp_TV, scores=score) for logp_TV, score in zip(logps, scores, strict=True)]
+
+    def _answer(self, wave_S: np.ndarray, heard: Sequence[Heard], state: tuple, num_alternatives: int) -> Recognition:
+        lexicon, scorers, log_prior_N = state
+        leader = self.members[0].model
+        evidence = weigh(heard, self._weights, scorers[leader.vocabulary.tokens], max(num_alternatives, NUM_COMPARED), log_prior_N)
+        ranking, said = evidence.ranking, evidence.said
+        transcript = decode_greedily(heard[0].logp_TV, leader.vocabulary, leader.frame_s)
+        in_list, confidence_K = self._confidences(evidence)
+        reasons = (NOT_IN_LIST,)
+        is_in_list = len(ranking) > 0 and in_list >= self._calibration.min_in_list
+        if is_in_list:
+            reasons = self.rule.reasons(lexicon.drugs, ranking, float(confidence_K[0]), said, self._sound_alikes, wave_S)
         duration_s = len(wave_S) / SAMPLE_RATE_HZ
-        transcript = decode_greedily(logp_TV, self.model.vocabulary, self.model.frame_s)
-        ranking = rank(log_likelihood_N, max(num_alternatives, NUM_COMPARED))
-        in_list = self._in_list_probability(ranking, logp_TV)
-        is_in_list = in_list >= 0.5
-        confidence = in_list * float(ranking.posterior_K[0]) if is_in_list else 1.0 - in_list
-        reasons = self._review_reasons(ranking, confidence) if is_in_list else (NOT_IN_LIST,)
         return Recognition(
             text=transcript.text,
-            drug=self.lexicon.drugs[ranking.index_K[0]].name if is_in_list else None,
-            confidence=confidence,
+            drug=lexicon.drugs[ranking.index_K[0]].name if is_in_list else None,
+            dose=Dose(value=float(said.dose.value), unit=said.dose.written.partition(" ")[2]) if said and is_in_list else None,
+            confidence=float(confidence_K[0]) if is_in_list else 1.0 - in_list,
+            in_list=in_list,
             needs_review=bool(reasons),
             review_reasons=reasons,
-            alternatives=self._alternatives(ranking, in_list)[:num_alternatives],
+            alternatives=self._alternatives(lexicon, ranking, confidence_K)[:num_alternatives],
             # The last frame may reach beyond the last sample.
             words=tuple(
-                Word(word=word.word, start=word.start_s, end=min(word.end_s, duration_s)) for word in transcript.words
+                Word(word=word.word, start=word.start_s, end=min(word.end_s, duration_s), confidence=word.confidence) for word in transcript.words
             ),
             duration_s=duration_s,
-            model=self.model.name,
-            lexicon=self.lexicon.name,
+            model=self.name,
+            lexicon=lexicon.name,
         )
 
-    def _no_speech(self, wave_S: np.ndarray) -> Recognition:
+    def _confidences(self, evidence: Evidence) -> tuple[float, np.ndarray]:
+        """P(in list), and the probability of each ranked drug [K]; with those not kept, they sum to P(in list) at most."""
+        posterior_K = evidence.ranking.posterior_K
+        if not len(posterior_K):
+            return 0.0, posterior_K
+        in_list = self._calibration.in_list_probability(evidence.fit, evidence.log_odds)
+        right = self._calibration.right_probability(evidence.fit, evidence.log_odds)
+        # The others share what is left as their posteriors do; none is surer than the first.
+        others = 1.0 - float(posterior_K[0])
+        confidence_K = np.minimum(posterior_K * ((1.0 - right) / others if others > 0 else 0.0), right)
+        confidence_K[0] = right
+        return in_list, in_list * confidence_K
+
+    def _alternatives(self, lexicon: Lexicon, ranking: Ranking, confidence_K: np.ndarray) -> tuple[Alternative, ...]:
+        return tuple(
+            Alternative(
+                drug=drug.name,
+                tall_man=self._sound_alikes.tall_man(drug.spoken) or drug.name,
+                confidence=float(confidence),
+                log_likelihood=float(log_likelihood),
+                sounds_like=self._sound_alikes.of(drug.spoken),
+            )
+            for drug, log_likelihood, confidence in zip(
+                (lexicon.drugs[index] for index in ranking.index_K), ranking.log_likelihood_K, confidence_K, strict=True
+            )
+        )
+
+    def _no_speech(self, wave_S: np.ndarray, lexicon: Lexicon) -> Recognition:
         return Recognition(
             text="",
             drug=None,
             confidence=1.0,  # no drug was said in it: of that much one is sure
+            in_list=0.0,
             needs_review=True,
             review_reasons=(NO_SPEECH,),
             alternatives=(),
             words=(),
             duration_s=len(wave_S) / SAMPLE_RATE_HZ,
-            model=self.model.name,
-            lexicon=self.lexicon.name,
+            model=self.name,
+            lexicon=lexicon.name,
         )
 
-    def _in_list_probability(self, ranking: Ranking, logp_TV: np.ndarray) -> float:
-        if not len(ranking):
-            return 0.0
-        num_letters = len(self._spoken(ranking)[0].replace(" ", ""))
-        fit = (float(ranking.log_likelihood_K[0]) - best_path_log_probability(logp_TV)) / num_letters
-        return self.rule.in_list_probability(fit)
 
-    def _review_reasons(self, ranking: Ranking, confidence: float) -> tuple[str, ...]:
-        best = self._spoken(ranking)[:NUM_COMPARED]
-        posterior_K = ranking.posterior_K
-        is_true = {
-            LOW_CONFIDENCE: confidence < self.rule.min_confidence,
-            NEAR_RUNNER_UP: len(best) > 1 and posterior_K[1] > self.rule.max_runner_up_ratio * posterior_K[0],
-            SOUND_ALIKE: any(partner in best for name in best for partner in self._sound_alikes.of(name)),
-        }
-        return tuple(reason for reason, applies in is_true.items() if applies)
-
-    def _alternatives(self, ranking: Ranking, in_list: float) -> tuple[Alternative, ...]:
-        drugs = [self.lexicon.drugs[index] for index in ranking.index_K]
-        return tuple(
-            Alternative(
-                drug=drug.name,
-                tall_man=self._sound_alikes.tall_man(drug.spoken) or drug.name,
-                confidence=in_list * float(posterior),
-                log_likelihood=float(log_likelihood),
-                sounds_like=self._sound_alikes.of(drug.spoken),
-            )
-            for drug, log_likelihood, posterior in zip(drugs, ranking.log_likelihood_K, ranking.posterior_K, strict=True)
-        )
-
-    def _spoken(self, ranking: Ranking) -> list[str]:
-        return [self.lexicon.drugs[index].spoken for index in ranking.index_K]
+def _calibration_of(folder: str) -> Calibration:
+    """The calibration in a model folder or its URI; `UNCALIBRATED` where there is none, as in a model from the hub."""
+    is_folder = "://" in folder or os.path.isdir(folder)
+    facts = read_facts(folder) if is_folder and storage.exists(storage.join(folder, FACTS_FILE)) else {}
+    return Calibration.from_json(facts["calibration"]) if "calibration" in facts else UNCALIBRATED
 
 
 def _may_hold_speech(wave_S: np.ndarray) -> bool:

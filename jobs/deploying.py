@@ -11,18 +11,19 @@ from ray import serve
 from ray.serve.schema import LoggingConfig
 
 from drugasr import storage
-from drugasr.config import ServingConfig
+from drugasr.config import LexiconConfig, ServingConfig
 
 _CONFIG_FILE = Path(__file__).parents[1] / "serve" / "config.yaml"
 _TIMEOUT_S = 60
 
 
-def write_serve_config(model_uri: str, lexicon: str, serving: ServingConfig, uri: str) -> dict:
+def write_serve_config(model_uri: str, lexicon: LexiconConfig, serving: ServingConfig, uri: str) -> dict:
     """The production config with this model and list filled in, for `serve run` and `serve deploy`."""
     config = yaml.safe_load(_CONFIG_FILE.read_text())
     config["applications"][0]["args"] = {
         "model": model_uri,
-        "lexicon": lexicon,
+        "lexicon": lexicon.source,
+        "salts": lexicon.salts,
         "num_replicas": serving.num_replicas,
         "cpus_per_replica": serving.cpus_per_replica,
     }

@@ -27,7 +27,7 @@ def add_corpus_flag(parser: argparse.ArgumentParser) -> None:
 def read_inputs(config: Config, arguments: argparse.Namespace) -> Inputs:
     """Raises LexiconError, CorpusError or StorageError before any work."""
     corpus_uri = arguments.corpus or storage.join(arguments.storage, "corpus")
-    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
+    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters, config.lexicon.salts)
     data_hash = Manifest.read(corpus_uri).data_hash
     root_uri = arguments.out or arguments.storage
     check_storage(root_uri)

@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 def job(config, arguments) -> dict:
     done = pipeline.run(config, arguments.storage)
     serve_uri = storage.join(arguments.storage, "serve.yaml")
-    serve_config = write_serve_config(done.model, config.lexicon.source, config.serving, serve_uri)
+    serve_config = write_serve_config(done.model, config.lexicon, config.serving, serve_uri)
     result = {
         "corpus_clips": done.corpus_clips,
         "clips_made": done.clips_made,

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 def job(config, arguments) -> dict:
     if arguments.preview is not None:
         check_num_clips(arguments.preview)
-    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters)
+    lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters, config.lexicon.salts)
     root = arguments.out or arguments.storage
     check_storage(root)
     corpus_uri = storage.join(root, "corpus")

@@ -1,4 +1,4 @@
-"""Fine-tunes a CTC model on a corpus with data-parallel workers; a run that was stopped goes on where it was."""
+"""Fine-tunes a CTC model on a corpus with data-parallel workers and calibrates it; a run that was stopped goes on where it was."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ import sys
 from drugasr import pipeline, storage
 from drugasr.acoustic.folder import check_base
 from drugasr.cluster import check_training
+from drugasr.evaluation.calibrating import calibrate
 from drugasr.training.distributed import train_distributed
 from jobs.command import run_job
 from jobs.flags import parser_of
@@ -24,6 +25,7 @@ def job(config, arguments) -> dict:
     check_training(config)
     name = f"training-{pipeline.training_name(config, inputs.lexicon, inputs.data_hash)}"
     trained = train_distributed(config, inputs.corpus_uri, inputs.lexicon, storage.join(inputs.root_uri, name))
+    calibrate(trained.model_uri, inputs.corpus_uri, inputs.lexicon, config.cluster)
     return {"model": trained.model_uri, "metrics": trained.metrics}
 
 

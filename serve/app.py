@@ -15,13 +15,13 @@ from drugasr.lexicon.reading import read_lexicon
 from serve.deployment import Ingress, RecognizerReplica, load_recognizer
 
 MODEL_FILES = ("config.json", "drugasr.json", "model.safetensors", "vocab.json")
-_ARGUMENTS = ("model", "lexicon", "num_replicas", "cpus_per_replica")
+_ARGUMENTS = ("model", "lexicon", "salts", "num_replicas", "cpus_per_replica")
 _REPLICAS_PER_INGRESS = 4
 
 
 def build(args: dict[str, str]) -> Application:
     """The application for `args`: `model` (folder or URI), `lexicon` (tier, path or URI; quick50),
-    `num_replicas` (1) and `cpus_per_replica` (1.0).
+    `salts` (keep or strip, as in the training; keep), `num_replicas` (1) and `cpus_per_replica` (1.0).
 
     Everything is checked here, before anything is deployed: an error in a replica ends up in a log.
     Raises ConfigError, ModelError or LexiconError.
@@ -37,7 +37,7 @@ def build(args: dict[str, str]) -> Application:
         first = error.errors()[0]
         raise ConfigError(f"{first['loc'][0]}={first['input']}: {first['msg']}") from error
     model = check_model(args["model"])
-    return assemble(model, read_lexicon(args.get("lexicon", "quick50")), serving)
+    return assemble(model, read_lexicon(args.get("lexicon", "quick50"), salts=args.get("salts", "keep")), serving)
 
 
 def assemble(model: str, lexicon: Lexicon, serving: ServingConfig, load: Callable = load_recognizer) -> Application:

@@ -35,7 +35,7 @@ def load_recognizer(model: str, lexicon: Lexicon) -> Recognizer:
     """The recogniser of a model folder, or the URI of one, on one thread: replicas run beside each other."""
     # Torch reads this when it is loaded, which is in the next line; Ray's own value is the replica's number of CPUs.
     os.environ["OMP_NUM_THREADS"] = "1"
-    return Recognizer.from_dir(model, lexicon)
+    return Recognizer.from_dir(model, lexicon=lexicon)
 
 
 def _batch_size(waves: Sequence[np.ndarray]) -> int:

@@ -34,7 +34,7 @@ CORPUS_FOR_TRAINING = (
 )  # fmt: skip
 RAY_HERE = (
     "drugasr.corpus.synthesis", "drugasr.corpus.rate_limit", "drugasr.training.distributed", "drugasr.training.cpu_tasks", "drugasr.tuning.search",
-    "drugasr.evaluation.batch", "drugasr.cluster", "drugasr.pipeline", "jobs", "jobs.*", "serve", "serve.*",
+    "drugasr.evaluation.batch", "drugasr.evaluation.listening", "drugasr.cluster", "drugasr.pipeline", "jobs", "jobs.*", "serve", "serve.*",
 )  # fmt: skip
 TORCH_HERE = ("drugasr.acoustic*", "drugasr.training*", "drugasr.recognition", "drugasr.evaluation.recognisers*")
 # Importing these, and all that they import while being imported, loads no torch: nodes that synthesise never do.

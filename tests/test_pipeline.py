@@ -18,6 +18,7 @@ validation_voices = ["espeak:en-us+Annie"]
 test_voices = ["espeak:en-us+f5", "pico:en-GB"]
 num_augmented = 1
 unseen_fraction = 0.2
+num_outsiders = 0
 clips_per_shard = 16
 [training]
 num_epochs = 2

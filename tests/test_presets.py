@@ -5,7 +5,8 @@ import pytest
 from drugasr import presets
 from drugasr.config import Config
 from drugasr.errors import ConfigError
-from drugasr.presets import PRESETS, TEST_VOICES, from_dict, load
+from drugasr.lexicon.reading import read_lexicon
+from drugasr.presets import BASE_TEST_VOICES, PRESETS, TEST_VOICES, from_dict, load
 
 
 @pytest.fixture
@@ -32,9 +33,9 @@ def test_every_preset_builds_and_survives_the_way_through_a_dict(preset):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_tests_on_the_same_voices_and_keeps_them_out_of_training(preset):
     corpus = load(preset).corpus
-    assert corpus.test_voices == TEST_VOICES
+    assert corpus.test_voices == (BASE_TEST_VOICES if preset == "pretrain" else TEST_VOICES)
     heard = {*corpus.train_voices, *corpus.validation_voices}
-    assert not heard & set(TEST_VOICES)
+    assert not heard & set(BASE_TEST_VOICES)
     # Not the variant in another accent either: f5 and m5 are a speaker, whatever the accent.
     assert not {voice.partition("+")[2] for voice in heard} & {"f5", "m5"}
 
@@ -159,3 +160,20 @@ def test_settings_that_contradict_each_other_are_refused():
 def test_a_config_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         presets.mini().training.num_epochs = 1
+
+
+def test_the_base_model_never_hears_the_names_that_are_kept_for_testing():
+    names = {drug.spoken for drug in read_lexicon("top500").drugs}
+    held_out = presets.pretrain().corpus.unseen_names
+    assert len(held_out) == len({*held_out} & names) == 50
+
+
+def test_the_base_model_hears_no_test_voice_in_a_blend():
+    corpus = presets.pretrain().corpus
+    tested, heard = (
+        {part for voice in voices for part in voice.partition(":")[2].split("*") if voice.startswith("kokoro:")}
+        for voices in (corpus.test_voices, (*corpus.train_voices, *corpus.validation_voices))
+    )
+    assert tested == {"bf_lily", "bm_daniel", "am_puck", "af_nova"}
+    assert len(heard) == 16 and not heard & tested
+    assert not any(voice.startswith("piper:") for voice in corpus.train_voices)

@@ -16,12 +16,12 @@ from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from drugasr import storage
+from drugasr.acoustic.facts import FACTS_FILE
 from drugasr.acoustic.small import build_small, small_config
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary, read_vocabulary
 from drugasr.errors import ModelError, StorageError
 
 SMALL = "small"
-FACTS_FILE = "drugasr.json"
 
 
 def start_model(base: str, seed: int) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
@@ -119,18 +119,10 @@ def save_model(folder: Path, model: PreTrainedModel, processor: Wav2Vec2Processo
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
 
-def read_facts(folder: str) -> dict[str, Any]:
-    """`drugasr.json` of a model folder; raises ModelError when there is none."""
-    uri = storage.join(folder, FACTS_FILE)
-    if not storage.exists(uri):
-        raise ModelError(f"{folder} is not a finished drugasr model: it holds no {FACTS_FILE}")
-    return storage.read_json(uri)
-
-
 def _vocabulary_of(processor: Wav2Vec2Processor) -> Vocabulary:
     with tempfile.TemporaryDirectory() as scratch:
         processor.tokenizer.save_vocabulary(scratch)
-        return read_vocabulary(Path(scratch))
+        return read_vocabulary(scratch)
 
 
 def _cannot_load(base: str, error: Exception) -> str:

@@ -1,11 +1,10 @@
 """The symbols that a CTC model emits, and how text becomes symbol ids."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
+from drugasr import storage
 from drugasr.errors import ModelError
 
 # The vocabulary of facebook/hubert-large-ls960-ft (and of every wav2vec2 fine-tuned on LibriSpeech):
@@ -50,15 +49,15 @@ class Vocabulary:
         return "".join(" " if self.tokens[i] == self.word_delimiter else self.tokens[i].lower() for i in ids)
 
 
-def read_vocabulary(folder: Path) -> Vocabulary:
-    """The vocabulary of a Hugging Face CTC model folder (vocab.json). Raises ModelError."""
-    path = folder / "vocab.json"
-    if not path.is_file():
+def read_vocabulary(folder: str) -> Vocabulary:
+    """The vocabulary of a Hugging Face CTC model folder, or of its URI (vocab.json). Raises ModelError."""
+    uri = storage.join(folder, "vocab.json")
+    if not storage.exists(uri):
         raise ModelError(f"{folder} holds no vocab.json: it is not the folder of a CTC model")
-    ids: dict[str, int] = json.loads(path.read_text())
+    ids: dict[str, int] = storage.read_json(uri)
     tokens = tuple(sorted(ids, key=ids.__getitem__))
     if [ids[token] for token in tokens] != list(range(len(tokens))):
-        raise ModelError(f"{path}: the ids must be 0 to {len(tokens) - 1}, each once")
+        raise ModelError(f"{uri}: the ids must be 0 to {len(tokens) - 1}, each once")
     if "|" not in ids or "<pad>" not in ids:
-        raise ModelError(f"{path} lacks '<pad>' (the CTC blank) or '|' (the word delimiter)")
+        raise ModelError(f"{uri} lacks '<pad>' (the CTC blank) or '|' (the word delimiter)")
     return Vocabulary(tokens, blank=ids["<pad>"])

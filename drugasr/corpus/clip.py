@@ -49,7 +49,7 @@ class ClipMaker:
             "id": utterance.id,
             "text": utterance.text,
             "drug": utterance.drug.name,
-            "drug_id": utterance.drug.id,
+            "drug_id": utterance.drug.id or None,
             "dose": utterance.dose.written if utterance.dose else None,
             "engine": engine_name,
             "voice": utterance.voice,

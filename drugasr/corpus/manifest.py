@@ -70,6 +70,7 @@ class Manifest:
             f"# Spoken drug names: {self.lexicon}\n\nMade by drugasr: synthetic speech (`source` tts)"
             f"{' and recordings (`source` recording)' if self.settings['corpus'].get('recordings') else ''}; "
             f"{self.num_failures} clips could not be made or used (see `failures/`).\n"
-            f"Training never hears {len(self.unseen_drug_ids)} of the names; no voice stands in two splits.\n\n"
+            f"Training never hears {len(self.unseen_drug_ids)} of the names; no voice stands in two splits."
+            f"{' Where `drug_id` is null, a name is said that is not in the list.' if self.settings['corpus'].get('num_outsiders') else ''}\n\n"
             f"| split | clips | minutes | voices |\n|---|---|---|---|\n{rows}"
         )

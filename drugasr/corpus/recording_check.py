@@ -17,7 +17,8 @@ from drugasr.errors import RecordingError, StorageError
 from drugasr.fingerprint import fingerprint
 from drugasr.lexicon.dose import Dose, make_dose
 from drugasr.lexicon.drug import Drug, Lexicon
-from drugasr.lexicon.reading import spoken_form
+from drugasr.lexicon.salts import strip_salts
+from drugasr.lexicon.spoken import spoken_form
 
 # Raise it when the code changes what a recording's row holds.
 RECORDING_VERSION = 1
@@ -37,6 +38,8 @@ class Recording:
     content: str
     """SHA-256 of the file."""
     drug: Drug
+    form: str
+    """The drug's spoken form that was said: its name or an alias."""
     dose: Dose | None
     speaker: str
     """In lower case; `unknown` for all whom nobody named."""
@@ -47,7 +50,7 @@ class Recording:
 
     @property
     def text(self) -> str:
-        return f"{self.drug.spoken} {self.dose.spoken}" if self.dose else self.drug.spoken
+        return f"{self.form} {self.dose.spoken}" if self.dose else self.form
 
     @property
     def voice(self) -> str:
@@ -63,7 +66,7 @@ def read_recordings(source: str, lexicon: Lexicon, dose_language: str) -> list[R
 
     Raises RecordingError, which lists every bad row and what to do about it.
     """
-    drugs = {drug.spoken: drug for drug in lexicon.drugs}
+    drugs = {form: drug for drug in lexicon.drugs for form in drug.spoken_forms}
     rows = list_rows(source, drugs)
     with ThreadPoolExecutor(_NUM_READERS) as pool:
         found = list(pool.map(lambda row: _resolve(row, drugs, dose_language), rows))
@@ -85,10 +88,12 @@ def _resolve(row: Row, drugs: Mapping[str, Drug], dose_language: str) -> Recordi
             raise RecordingError("has no path: write one or delete the row")
         if row.split and row.split not in SPLITS:
             raise RecordingError(f"there is no split {row.split!r}: write {', '.join(SPLITS)}, or nothing to have the speaker dealt to one")
+        form = _find_form(row.drug, drugs)
         return Recording(
             path=row.path,
             uri=row.uri,
-            drug=_find_drug(row.drug, drugs),
+            drug=drugs[form],
+            form=form,
             dose=_read_dose(row.dose, dose_language) if row.dose else None,
             content=hashlib.sha256(storage.read_bytes(row.uri)).hexdigest(),
             speaker=_speaker_of(row),
@@ -100,9 +105,12 @@ def _resolve(row: Row, drugs: Mapping[str, Drug], dose_language: str) -> Recordi
         return error
 
 
-def _find_drug(name: str, drugs: Mapping[str, Drug]) -> Drug:
-    if drug := drugs.get(spoken := spoken_form(name)):
-        return drug
+def _find_form(name: str, drugs: Mapping[str, Drug]) -> str:
+    spoken = spoken_form(name)
+    # A list that was read without its salts has the drug without them.
+    for form in (spoken, strip_salts(spoken)):
+        if form in drugs:
+            return form
     near = process.extractOne(spoken, drugs.keys(), scorer=fuzz.ratio, score_cutoff=_MIN_SIMILARITY)
     suggestion = f" (is it {drugs[near[0]].name!r}?)" if near else ""
     raise RecordingError(f"no drug of the list is called {name!r}{suggestion}: correct it, add it to the list, or take the recording out")

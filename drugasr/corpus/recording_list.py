@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from drugasr import storage
 from drugasr.errors import RecordingError, StorageError
-from drugasr.lexicon.reading import spoken_form
+from drugasr.lexicon.spoken import spoken_form
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".webm")
 # After an underscore, a number of three digits is no take but a dose without its unit: to be refused, not dropped.

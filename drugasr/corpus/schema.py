@@ -12,7 +12,7 @@ _COLUMNS = pa.schema(
         pa.field("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),  # FLAC, 16 kHz mono
         pa.field("text", pa.string()),  # what was said, in the model's alphabet
         pa.field("drug", pa.string()),
-        pa.field("drug_id", pa.string()),
+        pa.field("drug_id", pa.string()),  # null: a name that is not in the list
         pa.field("dose", pa.string()),  # null: the name alone
         pa.field("engine", pa.string()),
         pa.field("voice", pa.string()),

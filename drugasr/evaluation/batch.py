@@ -41,7 +41,7 @@ class _Predictor:
         from drugasr.recognition import Recognizer  # torch; Ray has set its threads to the actor's CPUs
 
         self._lexicon = lexicon
-        self._recogniser = Recognizer.from_dir(model_uri, lexicon)
+        self._recogniser = Recognizer.from_dir(model_uri, lexicon=lexicon)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         unseen = set(row["unseen"])

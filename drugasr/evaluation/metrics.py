@@ -1,6 +1,7 @@
 """Numbers from predictions: how often the right drug is among the first k, and how much confidence is worth.
 
 Pure: a table goes in, plain JSON comes out. A rate is a fraction from 0 to 1, and None where no clip can tell.
+A row whose `drug_id` is null is an outsider's: a name was said that is not in the list.
 """
 
 import math
@@ -10,15 +11,17 @@ from typing import Any, TypedDict
 import jiwer
 import pyarrow as pa
 
+from drugasr.decoding.calibration import OUTSIDER_SHARE
 from drugasr.errors import InputError
 
 COLUMNS = (
-    "drug_id", "text", "transcript", "ranked", "ranked_levenshtein", "confidence", "engine", "voice", "accent", "snr_db", "seen",
+    "drug_id", "text", "transcript", "ranked", "ranked_levenshtein", "answer", "confidence", "in_list", "engine", "voice", "accent", "snr_db", "seen",
 )  # fmt: skip
 """What a prediction must have; a clip may carry more (`id`, `drug`, `log_likelihoods`, `duration_s`)."""
 
 NUM_RANKS = 5
 NUM_CALIBRATION_BINS = 10
+NUM_COVERAGES = 10
 SNR_BANDS = ((-math.inf, 10.0, "below 10 dB"), (10.0, 20.0, "10 to 20 dB"), (20.0, math.inf, "20 dB and above"))
 """Half-open bands: lower bound in dB, upper bound in dB, name."""
 NO_NOISE = "no noise added"
@@ -28,6 +31,9 @@ class Scores(TypedDict):
     """One group of clips."""
 
     num_clips: int
+    """Of names of the list. The ranks and the errors of the transcripts are theirs alone."""
+    num_outsiders: int
+    """Clips of names outside the list."""
     top1: float | None
     """Share of the clips whose drug ranks first by CTC likelihood."""
     top2: float | None
@@ -44,7 +50,21 @@ class Scores(TypedDict):
     """Character errors of the greedy transcripts over the characters said; above 1 if there are more errors."""
     wer: float | None
     ece: float | None
-    """Expected calibration error of `confidence` against top-1, over ten bins of equal width."""
+    """Expected calibration error of `confidence` against top-1, over ten bins of equal width; outsiders weigh `OUTSIDER_SHARE`."""
+    accepted: float | None
+    """Share of the clips of the list's names that are answered with a name: not with "none of these"."""
+    rejected: float | None
+    """Share of the outsiders that are not."""
+    rejected_at_90: float | None
+    """The same at the threshold on `in_list` that accepts 90 % of the clips of the list's names in this group."""
+
+
+class RiskCoverage(TypedDict):
+    threshold: float
+    coverage: float
+    """Share of the clips with that much confidence or more."""
+    risk: float
+    """Share of those whose first rank is wrong."""
 
 
 class Metrics(TypedDict):
@@ -54,10 +74,13 @@ class Metrics(TypedDict):
     by_accent: dict[str, Scores]
     by_snr: dict[str, Scores]
     by_seen: dict[str, Scores]
-    """`seen` and `unseen` names, both always there."""
+    """`seen` and `unseen` names of the list, both always there."""
+    risk_coverage: list[RiskCoverage]
 
 
 Rows = Sequence[Mapping[str, Any]]
+# Confidence, whether it is right, weight.
+Answer = tuple[float, bool, float]
 
 
 def compute_metrics(predictions: pa.Table | Iterable[Mapping[str, Any]]) -> Metrics:
@@ -66,7 +89,7 @@ def compute_metrics(predictions: pa.Table | Iterable[Mapping[str, Any]]) -> Metr
     for row in rows:
         if missing := [name for name in COLUMNS if name not in row]:
             raise InputError(f"the predictions lack the columns {', '.join(missing)}")
-    seen = _grouped(rows, lambda row: "seen" if row["seen"] else "unseen")
+    seen = _grouped(_listed(rows), lambda row: "seen" if row["seen"] else "unseen")
     return {
         "overall": score(rows),
         "by_voice": _grouped(rows, lambda row: row["voice"]),
@@ -74,38 +97,75 @@ def compute_metrics(predictions: pa.Table | Iterable[Mapping[str, Any]]) -> Metr
         "by_accent": _grouped(rows, lambda row: row["accent"] or "unknown"),
         "by_snr": _grouped(rows, lambda row: snr_band(row["snr_db"])),
         "by_seen": {name: seen.get(name) or score([]) for name in ("seen", "unseen")},
+        "risk_coverage": risk_coverage(rows),
     }
 
 
 def score(rows: Rows) -> Scores:
     """The scores of one group of clips."""
-    texts, transcripts = [row["text"] or "" for row in rows], [row["transcript"] or "" for row in rows]
+    listed, outsiders = _listed(rows), [row for row in rows if row["drug_id"] is None]
+    texts, transcripts = [row["text"] or "" for row in listed], [row["transcript"] or "" for row in listed]
+    in_list, outside = ([row["in_list"] for row in group if _is_number(row["in_list"])] for group in (listed, outsiders))
     return {
-        "num_clips": len(rows),
-        **{f"top{k}": _hit_rate(rows, "ranked", k) for k in range(1, NUM_RANKS + 1)},
-        **{f"levenshtein_top{k}": _hit_rate(rows, "ranked_levenshtein", k) for k in range(1, NUM_RANKS + 1)},
+        "num_clips": len(listed),
+        "num_outsiders": len(outsiders),
+        **{f"top{k}": _hit_rate(listed, "ranked", k) for k in range(1, NUM_RANKS + 1)},
+        **{f"levenshtein_top{k}": _hit_rate(listed, "ranked_levenshtein", k) for k in range(1, NUM_RANKS + 1)},
         "cer": _error_rate(jiwer.process_characters, texts, transcripts),
         "wer": _error_rate(jiwer.process_words, texts, transcripts),
-        "ece": expected_calibration_error([(row["confidence"], _is_hit(row, "ranked", 1)) for row in rows]),
+        "ece": expected_calibration_error(weighted_answers(rows)),
+        "accepted": sum(row["answer"] is not None for row in listed) / len(listed) if listed else None,
+        "rejected": sum(row["answer"] is None for row in outsiders) / len(outsiders) if outsiders else None,
+        "rejected_at_90": rejected_at_90(in_list, outside),
     }  # type: ignore[typeddict-item]
 
 
-def expected_calibration_error(answers: Iterable[tuple[float | None, bool]]) -> float | None:
-    """Mean gap between confidence and share right over ten equal bins, weighted by their clips.
+def weighted_answers(rows: Rows) -> list[Answer]:
+    """The first rank of each clip, never right for an outsider's; all outsiders' together weigh `OUTSIDER_SHARE`.
 
-    An answer is (confidence from 0 to 1, whether it is right); answers without a confidence do not count.
+    Clips without a confidence do not count. Where there are clips of one sort alone, they weigh the same.
     """
-    bins: dict[int, list[tuple[float, bool]]] = {}
-    for confidence, right in answers:
-        if confidence is not None and math.isfinite(confidence):
-            # A confidence of exactly 1 belongs to the last bin.
-            index = min(int(confidence * NUM_CALIBRATION_BINS), NUM_CALIBRATION_BINS - 1)
-            bins.setdefault(index, []).append((confidence, right))
-    total = sum(map(len, bins.values()))
-    if not total:
+    known = [row for row in rows if _is_number(row["confidence"])]
+    num_listed = len(_listed(known))
+    weights = [OUTSIDER_SHARE / (len(known) - num_listed) if row["drug_id"] is None else (1 - OUTSIDER_SHARE) / num_listed for row in known]
+    return [(row["confidence"], _is_hit(row, "ranked", 1), weight) for row, weight in zip(known, weights, strict=True)]
+
+
+def expected_calibration_error(answers: Sequence[Answer]) -> float | None:
+    """Mean gap between confidence (0 to 1) and share right over ten equal bins, weighted by what is in them."""
+    # In each bin the mean gap times its weight is the gap between the two sums.
+    gaps = [0.0] * NUM_CALIBRATION_BINS
+    for confidence, right, weight in answers:
+        # A confidence of exactly 1 belongs to the last bin.
+        gaps[min(int(confidence * NUM_CALIBRATION_BINS), NUM_CALIBRATION_BINS - 1)] += weight * (confidence - right)
+    return sum(map(abs, gaps)) / sum(weight for _, _, weight in answers) if answers else None
+
+
+def rejected_at_90(in_list: Sequence[float], outside: Sequence[float]) -> float | None:
+    """Share of `outside` below the highest threshold that 90 % of `in_list` reach; what is equal to it is not rejected."""
+    if not in_list or not outside:
         return None
-    # In each bin the mean gap times its clips is the gap between the two sums.
-    return sum(abs(sum(c for c, _ in answers) - sum(r for _, r in answers)) for answers in bins.values()) / total
+    threshold = sorted(in_list, reverse=True)[-(-9 * len(in_list) // 10) - 1]
+    return sum(p < threshold for p in outside) / len(outside)
+
+
+def risk_coverage(rows: Rows) -> list[RiskCoverage]:
+    """The risk of acting on the most confident clips alone, for at least a tenth of them, two tenths and so on to all.
+
+    Clips are weighted as in `weighted_answers`. Equal confidences stand and fall together, so a step may cover more.
+    """
+    answers = sorted(weighted_answers(rows), key=lambda answer: -answer[0])
+    total = sum(weight for _, _, weight in answers)
+    steps: list[RiskCoverage] = []
+    covered = wrong = 0.0
+    for number, (confidence, right, weight) in enumerate(answers):
+        covered += weight / total
+        wrong += weight / total * (not right)
+        is_last_of_equals = number + 1 == len(answers) or answers[number + 1][0] < confidence
+        # The sums of many weights are a hair off.
+        while is_last_of_equals and len(steps) < NUM_COVERAGES and covered > (len(steps) + 1) / NUM_COVERAGES - 1e-9:
+            steps.append({"threshold": confidence, "coverage": min(covered, 1.0), "risk": min(wrong / covered, 1.0)})
+    return steps
 
 
 def snr_band(snr_db: float | None) -> str:
@@ -120,6 +180,14 @@ def _grouped(rows: Rows, key: Callable[[Mapping[str, Any]], str]) -> dict[str, S
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return {name: score(groups[name]) for name in sorted(groups)}
+
+
+def _listed(rows: Rows) -> Rows:
+    return [row for row in rows if row["drug_id"] is not None]
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _is_hit(row: Mapping[str, Any], column: str, k: int) -> bool:

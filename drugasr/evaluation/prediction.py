@@ -15,7 +15,7 @@ from drugasr.recognition import Recognizer
 
 NUM_BEST = 5
 _BATCH_CLIPS = 16
-_KEPT_COLUMNS = ("id", "drug", "drug_id", "text", "engine", "voice", "accent", "snr_db", "duration_s")
+_KEPT_COLUMNS = ("id", "drug", "drug_id", "text", "engine", "voice", "accent", "dose", "snr_db", "duration_s")
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -24,8 +24,11 @@ PREDICTION_SCHEMA = pa.schema(
         ("transcript", pa.string()),
         ("ranked", pa.list_(pa.string())),  # drug ids by CTC likelihood, best first
         ("log_likelihoods", pa.list_(pa.float64())),
+        ("posteriors", pa.list_(pa.float64())),  # that each was said, given that one name of the list was
         ("ranked_levenshtein", pa.list_(pa.string())),
         ("answer", pa.string()),  # null: none of the list
+        ("said_dose", pa.string()),  # as it was recognised, such as "500 mg"; null: none
+        ("in_list", pa.float64()),  # probability that a name of the list was said
         ("confidence", pa.float64()),  # that the first ranked is right, though the answer be null
         ("needs_review", pa.bool_()),
     ]
@@ -48,16 +51,23 @@ def predict_file(
 
 def _predict(recogniser: Recognizer, lexicon: Lexicon, clips: list[dict[str, Any]], unseen: set[str]) -> Iterator[dict[str, Any]]:
     ids = {drug.name: drug.id for drug in lexicon.drugs}
-    names = [drug.spoken for drug in lexicon.drugs]
+    listed = set(ids.values())
+    forms = [(drug.id, form) for drug in lexicon.drugs for form in drug.spoken_forms]
     answers = recogniser.recognize([audio.decode(clip["audio"]["bytes"]) for clip in clips], NUM_BEST)
     for clip, answer in zip(clips, answers, strict=True):
+        nearest = rank_by_levenshtein(answer.text, [form for _, form in forms], NUM_BEST).index_K
         yield {name: clip[name] for name in _KEPT_COLUMNS} | {
+            # A name that this list does not have is none of its names.
+            "drug_id": clip["drug_id"] if clip["drug_id"] in listed else None,
             "seen": clip["drug_id"] not in unseen,
             "ranked": [ids[alternative.drug] for alternative in answer.alternatives],
             "log_likelihoods": [alternative.log_likelihood for alternative in answer.alternatives],
-            "ranked_levenshtein": [lexicon.drugs[i].id for i in rank_by_levenshtein(answer.text, names, NUM_BEST).index_K],
+            "posteriors": [alternative.confidence / answer.in_list if answer.in_list else 0.0 for alternative in answer.alternatives],
+            "ranked_levenshtein": list(dict.fromkeys(forms[i][0] for i in nearest)),
             "transcript": answer.text,
             "answer": answer.drug,
+            "said_dose": f"{answer.dose.value:g} {answer.dose.unit}" if answer.dose else None,
+            "in_list": answer.in_list,
             "confidence": answer.alternatives[0].confidence if answer.alternatives else 0.0,
             "needs_review": answer.needs_review,
         }

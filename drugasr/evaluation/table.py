@@ -11,11 +11,12 @@ _COLUMNS = (
     ("CER", "cer"),
     ("WER", "wer"),
     ("ECE", "ece"),
+    ("OOL rej@90", "rejected_at_90"),
 )
 
 
 def format_table(metrics: Metrics) -> str:
-    """Overall, by seen and unseen names, and by voice; rates in per cent; `-` where no clip can tell."""
+    """Overall, by seen and unseen names, and by voice; rates in per cent; `-` where no clip can tell. OOL: names outside the list."""
     groups = [("overall", metrics["overall"])]
     groups += [(f"{name} names", scores) for name, scores in metrics["by_seen"].items()]
     groups += sorted(metrics["by_voice"].items())

@@ -1,9 +1,11 @@
 """Pairs of drugs that are listed as confusable, and their tall-man letters."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from importlib import resources
+
+from drugasr.lexicon.similarity import MIN_SIMILARITY, Neighbour, neighbours
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,14 @@ class SoundAlikes:
 
     def tall_man(self, spoken: str) -> str | None:
         return self.tall_man_letters.get(spoken)
+
+    def neighbours(self, spoken: str, lexicon_names: Iterable[str], num: int = 10, min_similarity: float = MIN_SIMILARITY) -> tuple[Neighbour, ...]:
+        """The listed sound-alikes of a name that the list has, however unlike, and the most similar others up to `num`; best first."""
+        names = set(lexicon_names)
+        partners = names.intersection(self.of(spoken))
+        listed = [replace(near, listed=True) for near in neighbours(spoken, partners, len(partners), min_similarity=0.0)]
+        others = neighbours(spoken, names - partners, max(0, num - len(listed)), min_similarity)
+        return tuple(sorted([*listed, *others], key=lambda near: (-near.similarity, near.spoken)))
 
 
 def read_sound_alikes() -> SoundAlikes:

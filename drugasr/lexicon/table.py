@@ -6,20 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drugasr.errors import LexiconError
+from drugasr.lexicon.fault import shown
 
 _DELIMITERS = "\t,;"
-_COLUMNS = ("name", "id", "rxcui", "kind", "generic")
+_COLUMNS = ("name", "aliases", "id", "rxcui", "kind", "generic", "high_alert")
+_MAX_COLUMNS_SHOWN = 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     line: int
     """Line of the file, from 1."""
     name: str
+    aliases: tuple[str, ...] = ()
+    """As the list writes them."""
     id: str = ""
     rxcui: str = ""
     kind: str = ""
     generic: str = ""
+    high_alert: str = ""
+    """As the list writes it."""
     num_extra_cells: int = 0
     """Cells beyond the header's: an unquoted separator, as a rule."""
 
@@ -27,7 +33,7 @@ class Row:
 def parse_rows(text: str, source: str) -> list[Row]:
     """The rows of `text`, blank lines and comments left out. `source` is for messages.
 
-    Raises LexiconError for a table without a `name` column, with one twice, or with broken quotes.
+    Raises LexiconError for a table without a `name` column, with a column that is read twice, or with broken quotes.
     """
     header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "").strip("\n")
     delimiter = max(_DELIMITERS, key=header.count)
@@ -52,19 +58,21 @@ def _table_rows(text: str, source: str, delimiter: str) -> Iterator[Row]:
     columns = [cell.lower() for cell in header]
     if not columns:
         return
-    if columns.count("name") != 1:
-        fault = "no `name` column" if "name" not in columns else "more than one `name` column"
+    twice = [column for column in _COLUMNS if columns.count(column) > 1]
+    if twice or "name" not in columns:
+        fault = f"more than one `{twice[0]}` column" if twice else "no `name` column"
+        found = ", ".join(map(shown, header[:_MAX_COLUMNS_SHOWN])) + (", ..." if len(header) > _MAX_COLUMNS_SHOWN else "")
         raise LexiconError(
-            f"{source}: the header has {fault}, but {', '.join(map(repr, header))}: name the column of drug names `name`,"
-            " or use a text file with one name a line and no separators"
+            f"{source}: the header has {fault}, but {found}: name the column of drug names `name`,"
+            " and each column differently, or use a text file with one name a line and no separators"
         )
+    places = {column: columns.index(column) for column in _COLUMNS if column in columns}
     for line, cells in rows:
-        values = dict(zip(columns, cells))
-        yield Row(
-            line=line,
-            num_extra_cells=len(cells) - len(columns) if any(cells[len(columns) :]) else 0,
-            **{column: values.get(column, "") for column in _COLUMNS},
-        )
+        values = {column: cells[place] for column, place in places.items() if place < len(cells)}
+        written = values.pop("aliases", "").replace(";", "|")
+        aliases = tuple(filter(None, map(str.strip, written.split("|")))) if written else ()
+        num_extra_cells = len(cells) - len(columns) if any(cells[len(columns) :]) else 0
+        yield Row(line=line, aliases=aliases, num_extra_cells=num_extra_cells, **{"name": "", **values})
 
 
 def _numbered_cells(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

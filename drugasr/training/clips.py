@@ -44,19 +44,24 @@ class Clips:
 def read_clips(corpus_uri: str, split: str, vocabulary: Vocabulary, config: TrainingConfig, *, frame_s: float, fraction: float = 1.0) -> Clips:
     """The usable clips of a split, or of a `fraction` of it chosen by id; what is left out is counted and said.
 
+    Clips of names outside the list (`drug_id` null) are not for training: they stay out without a word.
     CTC needs a frame for each symbol and one more between two equal ones. Raises TrainingError when none is left.
     """
     table = read_split(corpus_uri, split, ["id", "audio", "text", "drug_id", "duration_s"])
     ids, texts, durations_s = table["id"].to_pylist(), table["text"].to_pylist(), table["duration_s"].to_numpy()
     labels = [vocabulary.encode(text) for text in texts]
     min_s = np.array([max(MIN_CLIP_S, (min_frames(label) + 2) * frame_s) for label in labels])
-    chosen = np.array([fraction >= 1 or fraction_of("clip", i) < fraction for i in ids])
+    listed = table["drug_id"].is_valid().to_numpy()
+    chosen = listed & np.array([fraction >= 1 or fraction_of("clip", i) < fraction for i in ids], bool)
     usable = (durations_s >= min_s) & (durations_s <= config.max_clip_s)
     if (num_unusable := int((chosen & ~usable).sum())) > 0:
         say(f"training: {num_unusable} clips of {split} left out: too short for their text, or longer than {config.max_clip_s} s")
     keep = np.flatnonzero(chosen & usable)
     if not len(keep):
-        raise TrainingError(f"no usable clip in the {split} split of {corpus_uri}: {len(table)} clips, {num_unusable} too short or too long")
+        raise TrainingError(
+            f"no usable clip in the {split} split of {corpus_uri}: {len(table)} clips, {num_unusable} too short or too long, "
+            f"{np.count_nonzero(~listed)} of names outside the list"
+        )
     return Clips(
         ids=[ids[i] for i in keep],
         flacs=pa.chunked_array([chunk.field("bytes") for chunk in table["audio"].take(keep).chunks]),

@@ -13,7 +13,7 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from drugasr import presets, storage
-from drugasr.acoustic.folder import FACTS_FILE, read_facts
+from drugasr.acoustic.facts import FACTS_FILE, read_facts
 from drugasr.config import Config
 from drugasr.errors import AudioError, ConfigError, DrugasrError, TrainingError
 from drugasr.lexicon.drug import Lexicon

@@ -12,9 +12,8 @@ from drugasr.acoustic.model import AcousticModel
 from drugasr.acoustic.vocabulary import Vocabulary
 from drugasr.decoding.frames import mask_dead
 from drugasr.decoding.greedy import decode_greedily
-from drugasr.decoding.likelihood import name_log_likelihoods
+from drugasr.decoding.lexicon_scorer import LexiconScorer
 from drugasr.decoding.ranking import rank
-from drugasr.decoding.trie import build_trie
 from drugasr.lexicon.drug import Lexicon
 from drugasr.training.batches import plan_steps
 from drugasr.training.clips import Clips
@@ -31,7 +30,9 @@ class Validator:
         self._clips, self._processor, self._vocabulary = clips, processor, vocabulary
         self._steps = plan_steps(clips.durations_s, batch_s, seed=0, epoch=0)
         self._drug_ids = [drug.id for drug in lexicon.drugs]
-        self._trie = build_trie([drug.spoken for drug in lexicon.drugs], vocabulary)
+        names = {form for drug in lexicon.drugs for form in drug.spoken_forms}
+        # Doses cost their time only where some are said.
+        self._scorer = LexiconScorer(lexicon, vocabulary, dose_probability=0.0 if names.issuperset(clips.texts) else 0.5)
 
     def metrics(self, model: PreTrainedModel, workers: Workers) -> dict[str, float]:
         """Loss (nats a symbol), CER, WER, top-1, top-5 and the share of blank frames, over all workers' clips."""
@@ -55,7 +56,7 @@ class Validator:
         loss = ctc_losses(torch.from_numpy(logp_TV)[None], [len(logp_TV)], [clips.labels[index]], vocabulary.blank)
         logp_TV = mask_dead(logp_TV, vocabulary)
         text, said = decode_greedily(logp_TV, vocabulary, 1.0).text, clips.texts[index]
-        best = rank(name_log_likelihoods(logp_TV, self._trie), _NUM_BEST).index_K
+        best = rank(self._scorer.scores(logp_TV).log_likelihood_N, _NUM_BEST).index_K
         best_ids = [self._drug_ids[i] for i in best]
         return [
             1,

@@ -19,7 +19,7 @@ def write(folder, ids):
 
 
 def test_ours_is_that_of_the_hub(tmp_path):
-    assert read_vocabulary(write(tmp_path, HUB)) == Vocabulary(LIBRISPEECH)
+    assert read_vocabulary(str(write(tmp_path, HUB))) == Vocabulary(LIBRISPEECH)
 
 
 def test_text_becomes_ids_and_back_whatever_its_case():
@@ -33,7 +33,7 @@ def test_text_becomes_ids_and_back_whatever_its_case():
 
 def test_lower_case_models_and_other_orders(tmp_path):
     ids = {"a": 0, "b": 1, "|": 2, "<unk>": 3, "<pad>": 4}
-    vocabulary = read_vocabulary(write(tmp_path, dict(reversed(ids.items()))))
+    vocabulary = read_vocabulary(str(write(tmp_path, dict(reversed(ids.items())))))
     assert (vocabulary.blank, vocabulary.encode("AB a")) == (4, [0, 1, 2, 0])
     assert vocabulary.dead_ids == (3,)
 
@@ -59,9 +59,9 @@ def test_a_character_outside_the_alphabet_is_named(text):
 )
 def test_a_vocabulary_that_ctc_cannot_use(tmp_path, ids, reason):
     with pytest.raises(ModelError, match=reason):
-        read_vocabulary(write(tmp_path, ids))
+        read_vocabulary(str(write(tmp_path, ids)))
 
 
 def test_a_folder_without_a_vocabulary(tmp_path):
     with pytest.raises(ModelError, match=r"vocab\.json"):
-        read_vocabulary(tmp_path)
+        read_vocabulary(str(tmp_path))

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from recording_folder import Folder, RecordedCorpus
+from tone_voices import ToneEngine
 
 from drugasr.config import CorpusConfig
 from drugasr.corpus.clip import ClipMaker
@@ -14,23 +16,14 @@ from drugasr.lexicon.drug import Drug, Lexicon
 VERSIONS = {f"tone:{letter}": "tone 1" for letter in "abcdez"}
 
 
-class ToneEngine:
-    """Says a tone that its arguments determine; `answers` and `poisoned` put other things into its mouth."""
+class PromptedEngine(ToneEngine):
+    """Remembers what it said; `answers` and `poisoned` put other things into its mouth."""
 
     def __init__(self):
+        super().__init__()
         self.said: list[str] = []
         self.poisoned: set[str] = set()
         self.answers: dict[str, tuple[np.ndarray, int]] = {}
-        self.level = 0.5
-
-    def version(self, voice):
-        return "tone 1"
-
-    def check(self, voice):
-        pass
-
-    def accent(self, voice):
-        return "flat"
 
     def synthesise(self, text, *, voice, rate, pitch, seed):
         self.said.append(text)
@@ -38,14 +31,12 @@ class ToneEngine:
             raise VoiceFailure(f"cannot say {text}")
         if text in self.answers:
             return self.answers[text]
-        hz = (200 + sum(map(ord, text)) + 37 * sum(map(ord, voice)) % 1000) * pitch
-        time_s = np.arange(round(4800 / rate)) / 16_000
-        return (self.level * np.sin(2 * np.pi * hz * time_s)).astype(np.float32), 16_000
+        return super().synthesise(text, voice=voice, rate=rate, pitch=pitch, seed=seed)
 
 
 @pytest.fixture
-def tones() -> ToneEngine:
-    return ToneEngine()
+def tones() -> PromptedEngine:
+    return PromptedEngine()
 
 
 @pytest.fixture
@@ -75,9 +66,22 @@ def corpus_config() -> CorpusConfig:
         test_voices=("tone:d", "tone:e"),
         augmentation="none",
         unseen_fraction=0.0,
+        num_outsiders=0,
     )
 
 
 @pytest.fixture
 def with_settings(corpus_config) -> Callable[..., CorpusConfig]:
     return lambda **changes: dataclasses.replace(corpus_config, **changes)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    """An empty folder for recordings."""
+    return Folder(tmp_path / "in")
+
+
+@pytest.fixture
+def recorded(tmp_path) -> RecordedCorpus:
+    """A corpus for recordings."""
+    return RecordedCorpus(str(tmp_path / "out"))

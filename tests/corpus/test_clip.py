@@ -1,16 +1,17 @@
 import dataclasses
 import io
 import json
+from decimal import Decimal
 
 import numpy as np
 import pytest
 import soundfile
 
-from drugasr.corpus.clip import ClipMaker, join_speech
+from drugasr.corpus.clip import join_speech
 from drugasr.corpus.plan import Utterance
 from drugasr.corpus.schema import CORPUS_SCHEMA
 from drugasr.errors import VoiceError, VoiceFailure
-from drugasr.lexicon.dose import Dose
+from drugasr.lexicon.dose import make_dose
 from drugasr.lexicon.drug import Drug
 
 CLEAN = Utterance(
@@ -108,7 +109,7 @@ def test_what_is_wrong_with_the_engine_itself_ends_the_job(tones, maker):
         maker.make_row(CLEAN)
 
 
-FIVE_MG = Dose(written="5 mg", spoken="five milligrams")
+FIVE_MG = make_dose(Decimal(5), "MG")
 
 
 def test_a_dose_is_part_of_the_phrase(tones, maker):

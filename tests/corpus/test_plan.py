@@ -8,8 +8,8 @@ import pytest
 
 from drugasr.corpus.plan import choose_doses, is_unseen, plan_shards
 from drugasr.lexicon import dose
-from drugasr.lexicon.dose import Dose
-from drugasr.lexicon.drug import Drug
+from drugasr.lexicon.dose import make_dose
+from drugasr.lexicon.drug import Drug, Lexicon
 
 NAMES = [f"{a}{b}{c}" for a, b, c in itertools.product(("ami", "beto", "cari", "do"), ("ba", "lo", "ri"), ("mide", "nol", "pine", "xime", "zole"))]
 SPLITS = ("train", "validation", "test")
@@ -76,7 +76,7 @@ def test_ids_are_unique_and_name_what_determines_the_audio(make_lexicon, config,
 
     _, utterance = utterances(lexicon, config, versions)[0]
     others = {
-        "dose": Dose(written="5 mg", spoken="five milligrams"), "dose_voice": "tone:a", "dose_voice_version": "tone 2", "recipe_version": "n",
+        "alias": "another name", "dose": make_dose(Decimal(5), "MG"), "dose_voice": "tone:a", "dose_voice_version": "tone 2", "recipe_version": "n",
         "voice": "tone:z", "voice_version": "tone 2", "rate": 1.5, "pitch": 1.5, "augmentation": "light", "copy": 9, "corpus_seed": 9,
         "drug": dataclasses.replace(utterance.drug, spoken="something else"),
     }  # fmt: skip
@@ -219,6 +219,45 @@ def test_doses_follow_the_name_that_is_sold_in_them(make_lexicon, with_settings,
     assert len(choose_doses(lexicon.drugs[0], with_settings(num_doses=100))) == 6
 
 
+@pytest.fixture
+def glucophage():
+    return Drug(id="6809", name="Metformin", spoken="metformin", aliases=("glucophage", "met for min"))
+
+
+def test_every_alias_is_said_as_the_name_is(glucophage, with_settings, versions):
+    settings = {"rates": (0.9, 1.1), "pitches": (0.8, 1.0, 1.2), "augmentation": "light", "num_augmented": 2}
+    lexicon = Lexicon("aliases", (glucophage, Drug(id="1", name="Ambienol", spoken="ambienol")))
+    plan = utterances(lexicon, with_settings(**settings), versions)
+    ways = {}
+    for shard, u in plan:
+        assert u.drug.id == ("1" if u.text == "ambienol" else "6809")
+        assert shard.num_clips == len(list(shard.utterances()))
+        ways.setdefault(u.text, Counter())[shard.split, u.voice, u.rate, u.pitch, u.augmentation, u.copy] += 1
+    assert ways.keys() == {"metformin", "glucophage", "met for min", "ambienol"}
+    assert all(way == ways["metformin"] for way in ways.values())
+    assert len({u.id for _, u in plan}) == len(plan) == 4 * (2 * 3 + 1 + 2) * 6  # forms x (training voices x copies, validation, test) x ways
+
+
+def test_an_alias_is_seen_when_its_drug_is_and_has_no_doses(glucophage, with_settings, versions):
+    config = with_settings(num_doses=2)
+    texts = [u.text for shard, u in utterances(Lexicon("one", (glucophage,)), config, versions) if shard.split == "validation"]
+    doses = [dose.spoken for dose in choose_doses(glucophage, config)]
+    assert len(doses) == 2
+    assert texts == ["metformin", *(f"metformin {dose}" for dose in doses), "glucophage", "met for min"]
+    hidden = next(config for seed in range(20) if is_unseen(glucophage, config := with_settings(unseen_fraction=0.5, seed=seed)))
+    other = Drug(id="2", name="x", spoken=next(n for n in NAMES if not is_unseen(Drug(id=n, name=n, spoken=n), hidden)))
+    plan = utterances(Lexicon("two", (glucophage, other)), hidden, versions)
+    assert {u.drug.id for shard, u in plan if shard.split == "train"} == {"2"}
+    assert {u.text for shard, u in plan if shard.split == "test"} == {*glucophage.spoken_forms, other.spoken}
+
+
+def test_one_more_alias_is_another_file_with_the_clips_that_were_there(glucophage, with_settings, versions):
+    lexicons = [Lexicon("one", (dataclasses.replace(glucophage, aliases=aliases),)) for aliases in ((), ("glucophage",))]
+    old, new = ({u.id for _, u in utterances(lexicon, with_settings(), versions)} for lexicon in lexicons)
+    assert old < new and len(new) == 2 * len(old)
+    assert not files(lexicons[0], with_settings(), versions)["test"] & files(lexicons[1], with_settings(), versions)["test"]
+
+
 def test_a_joined_dose_is_another_clip_than_a_phrase(make_lexicon, with_settings, versions):
     def dosed(**changes):
         plan = utterances(make_lexicon("metformin"), with_settings(num_doses=1, **changes), versions)
@@ -257,3 +296,103 @@ def test_the_name_of_a_file_tells_its_doses(make_lexicon, with_settings, version
     old = files(lexicon, config, versions)
     monkeypatch.setattr(dose, "_strengths", lambda: {"metformin": ((Decimal(500), "MG"),)})
     assert not files(lexicon, config, versions)["test"] & old["test"]
+
+
+def drawn(with_settings, draws, **changes):
+    settings = {"rates": (0.9, 1.0, 1.1), "pitches": (0.8, 1.0, 1.2), "augmentation": "light", "num_augmented": 2}
+    return with_settings(draws_by_engine={"tone": draws}, **(settings | changes))
+
+
+def clean(lexicon, config, versions, split="train"):
+    """Text -> the ways in which it is said, clean."""
+    ways = {}
+    for shard, u in utterances(lexicon, config, versions):
+        if shard.split == split and not u.copy:
+            ways.setdefault(u.text, []).append((u.voice, u.rate, u.pitch))
+    return ways
+
+
+@pytest.mark.parametrize("draws", [0, 0.25, 1, 2.5, 18, 100])
+def test_so_many_different_clips_of_a_text_are_drawn(make_lexicon, with_settings, versions, draws):
+    config = drawn(with_settings, draws)
+    ways = clean(make_lexicon(*NAMES), config, versions)
+    assert all(len(set(of_text)) == len(of_text) for of_text in ways.values())
+    counts = Counter(len(ways.get(name, ())) for name in NAMES)
+    most = min(draws, 18)  # two voices, three rates, three pitches
+    assert set(counts) <= {int(most), int(most) + (most % 1 > 0)}
+    assert abs(sum(number * count for number, count in counts.items()) / len(NAMES) - most) < 0.15
+    for shard in plan_shards(make_lexicon(*NAMES), config, versions):
+        assert shard.num_clips == len(list(shard.utterances())) > 0
+    copies = Counter((u.text, u.voice, u.rate, u.pitch) for shard, u in utterances(make_lexicon(*NAMES), config, versions) if shard.split == "train")
+    assert set(copies.values()) <= {3}
+
+
+def test_draws_use_every_voice_rate_and_pitch_about_equally(make_lexicon, with_settings, versions):
+    ways = clean(make_lexicon(*(f"name{i}" for i in range(900))), drawn(with_settings, 1), versions)
+    counts = Counter(way for of_text in ways.values() for way in of_text)
+    assert len(counts) == 18
+    assert all(25 < count < 80 for count in counts.values())
+
+
+def test_what_is_drawn_of_a_text_depends_on_it_alone(make_lexicon, with_settings, versions, glucophage):
+    config = drawn(with_settings, 2.5)
+    few, many = (clean(make_lexicon(*names), config, versions) for names in (NAMES[:7], NAMES))
+    assert few == {name: many[name] for name in few}
+    assert files(make_lexicon(*NAMES), config, versions) == files(make_lexicon(*reversed(NAMES)), config, versions)
+    # More draws are added to those that are there; another seed has others.
+    more = clean(make_lexicon(*NAMES), drawn(with_settings, 4.5), versions)
+    assert all(more[name][: len(ways)] == ways for name, ways in many.items())
+    assert clean(make_lexicon(*NAMES), drawn(with_settings, 2.5, seed=1), versions) != many
+    aliases = clean(Lexicon("one", (glucophage,)), drawn(with_settings, 3), versions)
+    assert len({tuple(ways) for ways in aliases.values()}) == 3
+
+
+def test_draws_name_the_training_file_and_leave_other_engines_alone(make_lexicon, with_settings):
+    versions = dict.fromkeys(("tone:a", "bell:a", "bell:b", "tone:c", "tone:d", "tone:e"), "1")
+    voices = {"train_voices": ("tone:a", "bell:a"), "test_voices": ("bell:b",)}
+    lexicon = make_lexicon("aspirin")
+    old, new, other = (files(lexicon, c, versions) for c in (with_settings(**voices), *(drawn(with_settings, n, **voices) for n in (1, 2))))
+    assert len({name for plan in (old, new, other) for name in plan["train"] if "-tone-" in name}) == 3
+    bells = drawn(with_settings, 1, **voices)
+    assert {len(ways) for ways in clean(lexicon, bells, versions).values()} == {1 + 9}
+    assert {len(ways) for ways in clean(lexicon, bells, versions, "test").values()} == {9}
+
+
+def test_without_draws_in_training_the_other_splits_hear_each_voice_once(make_lexicon, with_settings, versions):
+    for draws in (0, 3):
+        ways = clean(make_lexicon(*NAMES), drawn(with_settings, draws), versions, "test")
+        assert {tuple(sorted(voice for voice, _, _ in of_text)) for of_text in ways.values()} == {("tone:d", "tone:e")}
+        assert len({way for of_text in ways.values() for way in of_text}) == 18
+    assert not files(make_lexicon(*NAMES), drawn(with_settings, 0), versions)["train"]
+
+
+def test_names_that_are_kept_unseen_take_those_that_hold_them_along(with_settings, versions):
+    config = with_settings(unseen_names=("ambien", "toprol xl"))
+    drugs = {name: Drug(id=name, name=name, spoken=name) for name in ("ambien", "ambien cr", "ambienol", "toprol", "toprol xl", "new toprol xl")}
+    brand = Drug(id="brand", name="edluar", spoken="edluar", aliases=("generic ambien",))
+    assert {name for name, drug in drugs.items() if is_unseen(drug, config)} == {"ambien", "ambien cr", "toprol xl", "new toprol xl"}
+    assert is_unseen(brand, config)
+    plan = utterances(Lexicon("list", (*drugs.values(), brand)), config, versions)
+    assert {u.text for shard, u in plan if shard.split == "train"} == {"ambienol", "toprol"}
+    assert {u.drug.id for shard, u in plan if shard.split == "test"} == {*drugs, "brand"}
+
+
+def test_a_split_may_hold_fewer_names_with_a_quarter_of_them_unseen(make_lexicon, with_settings, versions):
+    config = with_settings(max_names={"validation": 10, "test": 20}, unseen_names=tuple(NAMES[:8]))
+
+    def names(lexicon, split):
+        return {u.drug.spoken for shard, u in utterances(lexicon, config, versions) if shard.split == split}
+
+    lexicon = make_lexicon(*NAMES)
+    assert len(names(lexicon, "train")) == len(NAMES) - 8
+    validation, test = names(lexicon, "validation"), names(lexicon, "test")
+    assert (len(validation), len(test)) == (10, 20)
+    assert (len(validation & set(NAMES[:8])), len(test & set(NAMES[:8]))) == (3, 5)
+    assert len(names(make_lexicon(*NAMES, "nova"), "test") - test) <= 1
+    assert names(make_lexicon(*reversed(NAMES)), "test") == test
+
+
+def test_words_are_for_training_alone(make_lexicon, with_settings, versions):
+    word = Drug(id="table", name="table", spoken="table", kind="word")
+    plan = utterances(Lexicon("list", (*make_lexicon(*NAMES[:3]).drugs, word)), with_settings(), versions)
+    assert {shard.split for shard, u in plan if u.text == "table"} == {"train"}

@@ -37,8 +37,8 @@ def test_words_last_from_their_first_letter_to_the_end_of_their_last():
     transcript = decode_greedily(frames_of("__ab_b_ _cc__"), VOCABULARY, 0.5)
     assert transcript.text == "abb c"
     assert transcript.words == (
-        TimedWord(word="abb", start_s=1.0, end_s=3.0),
-        TimedWord(word="c", start_s=4.5, end_s=5.5),
+        TimedWord(word="abb", start_s=1.0, end_s=3.0, confidence=pytest.approx(0.9)),
+        TimedWord(word="c", start_s=4.5, end_s=5.5, confidence=pytest.approx(0.9)),
     )
 
 

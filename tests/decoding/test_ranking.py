@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drugasr.decoding.decision import DecisionRule
 from drugasr.decoding.ranking import rank
 
 
@@ -41,11 +40,3 @@ def test_posteriors_are_a_distribution_in_falling_order(log_likelihoods):
     ranking = rank(np.array(log_likelihoods), num_best=len(log_likelihoods))
     assert ranking.posterior_K.sum() == pytest.approx(1)
     assert (np.diff(ranking.posterior_K) <= 0).all()
-
-
-def test_in_list_probability_is_half_at_the_bound_and_never_overflows():
-    rule = DecisionRule()
-    assert rule.in_list_probability(rule.min_fit) == 0.5
-    assert rule.in_list_probability(0.0) > 0.99
-    assert rule.in_list_probability(-1e9) == 0.0
-    assert rule.in_list_probability(1e9) == 1.0

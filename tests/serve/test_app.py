@@ -48,9 +48,20 @@ def test_half_written_model_folder(model):
 def test_bad_lexicon(model, tmp_path):
     with pytest.raises(LexiconError, match="quick51"):
         build({"model": str(model), "lexicon": "quick51"})
-    (tmp_path / "names.txt").write_text("metformin\nvitamin b12\n")
+    (tmp_path / "names.txt").write_text("metformin\ndextrose 5%\n")
     with pytest.raises(LexiconError, match="line 2"):
         build({"model": str(model), "lexicon": str(tmp_path / "names.txt")})
+
+
+def test_the_served_list_is_read_as_the_trained_one(model, tmp_path):
+    (tmp_path / "names.csv").write_text("name,id\nmetoprolol tartrate,m1\nmetoprolol succinate,m2\n")
+    args = {"model": str(model), "lexicon": str(tmp_path / "names.csv")}
+    assert isinstance(build(args), Application)
+    assert isinstance(build(args | {"salts": "keep"}), Application)
+    with pytest.raises(LexiconError, match="when its salt is not said"):
+        build(args | {"salts": "strip"})
+    with pytest.raises(LexiconError, match="salts='drop'"):
+        build(args | {"salts": "drop"})
 
 
 @pytest.mark.parametrize(

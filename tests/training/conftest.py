@@ -39,7 +39,7 @@ def tiny_corpus(tmp_path_factory, six_names) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     config = CorpusConfig(
         train_voices=("espeak:en-us+f3", "espeak:en-us+m3"), validation_voices=("espeak:en+m1",), test_voices=("espeak:en+f1",),
-        augmentation="none", unseen_fraction=0.0,
+        augmentation="none", unseen_fraction=0.0, num_outsiders=0,
     )  # fmt: skip
     maker = ClipMaker({"espeak": engine("espeak")})
     reports = [write_shard(str(folder), shard, [], maker) for shard in plan_shards(six_names, config, versions_of_voices(config))]

@@ -17,6 +17,7 @@ from drugasr.errors import ModelError, TrainingError
 from drugasr.training.clips import min_frames, read_clips
 
 VOCABULARY = Vocabulary(LIBRISPEECH)
+OUTSIDERS = {"zolpidem", "ramipril"}
 CONFIG = TrainingConfig(num_epochs=1, learning_rate=1.0, max_clip_s=3.0)
 
 
@@ -32,13 +33,17 @@ def corpus(tmp_path):
 
     def write(*clips):
         rows = [
-            {"id": f"clip{i}", "audio": {"bytes": flac(seconds, 200 + 10 * i), "path": f"{i}.flac"}, "text": text, "drug_id": f"id-{text}", "duration_s": seconds}
+            {
+                "id": f"clip{i}", "audio": {"bytes": flac(seconds, 200 + 10 * i), "path": f"{i}.flac"}, "text": text,
+                "drug_id": None if text in OUTSIDERS else f"id-{text}", "duration_s": seconds,
+            }
             for i, (text, seconds) in enumerate(clips)
         ]
         (tmp_path / "train").mkdir()
         files = {}
         for start in range(0, len(rows), 2):
             table = pa.Table.from_pylist(rows[start : start + 2])
+            table = table.set_column(3, "drug_id", table["drug_id"].cast(pa.string()))  # also where all are null
             files[f"part-{start}.parquet"] = len(table)
             pq.write_table(table, tmp_path / "train" / f"part-{start}.parquet")
         values = {"lexicon": "x", "unseen_drug_ids": [], "files": {"train": files}, "num_failures": 0, "speech_s": {}, "settings": {}, "data_hash": ""}
@@ -84,6 +89,19 @@ def test_clips_that_do_not_fit_are_left_out_and_counted(corpus, capsys):
     assert clips.durations_s == pytest.approx([1.0, 0.5])
     assert [len(clips.wave(i)) for i in range(2)] == [16_000, 8_000]
     assert "3 clips of train left out" in capsys.readouterr().err
+
+
+def test_names_outside_the_list_are_not_for_training(corpus, capsys):
+    """Nor do they count as unusable, however long; the others keep their own audio."""
+    clips = read(corpus(("aspirin", 1.0), ("zolpidem", 1.0), ("ramipril", 9.0), ("codeine", 0.5), ("zolpidem", 0.1)))
+    assert (clips.ids, clips.texts, clips.drug_ids) == (["clip0", "clip3"], ["aspirin", "codeine"], ["id-aspirin", "id-codeine"])
+    assert [len(clips.wave(i)) for i in range(2)] == [16_000, 8_000]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_split_of_names_outside_the_list_has_nothing_to_train_on(corpus):
+    with pytest.raises(TrainingError, match=r"3 clips, 1 too short or too long, 2 of names outside the list"):
+        read(corpus(("zolpidem", 1.0), ("ramipril", 9.0), ("aspirin", 9.0)))
 
 
 def test_nothing_is_said_when_nothing_is_left_out(corpus, capsys):

@@ -9,7 +9,8 @@ import soundfile
 import torch
 import transformers
 
-from drugasr.acoustic.folder import load_model, read_facts
+from drugasr.acoustic.facts import read_facts
+from drugasr.acoustic.folder import load_model
 from drugasr.corpus.manifest import Manifest
 from drugasr.errors import TrainingError
 from drugasr.training.loop import train

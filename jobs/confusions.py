@@ -1,0 +1,23 @@
+"""Which names of the list a model confuses on the test voices: a page for a person, and a CSV file of all pairs."""
+
+import argparse
+import sys
+
+from drugasr import storage
+from drugasr.evaluation.confusions import write_confusions
+from jobs import evaluate
+from jobs.command import run_job
+
+
+def parser() -> argparse.ArgumentParser:
+    return evaluate.parser("confusions", __doc__)
+
+
+def job(config, arguments) -> dict:
+    lexicon, metrics, out_uri = evaluate.evaluated(config, arguments)
+    written = write_confusions(storage.join(out_uri, "predictions.parquet"), lexicon, out_uri)
+    return {**written, "top1": metrics["overall"]["top1"]}
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(parser(), job))
