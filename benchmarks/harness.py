@@ -1,6 +1,7 @@
 """Ours beside a peer, in one process, turn by turn: a machine that slows down slows both."""
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,12 @@ def compare_time(name: str, ours: Callable[[], object], peer: Callable[[], objec
             times_s[call].append(time.perf_counter() - start_s)
     ours_ms, peer_ms = (1000 * statistics.median(times_s[call]) for call in (ours, peer))
     return Comparison(name=name, ours=ours_ms, peer=peer_ms, ratio=peer_ms / ours_ms, unit="ms", runs=runs)
+
+
+def within_limit(name: str, times_ms: Sequence[float], limit_ms: float, quantile: float) -> Comparison:
+    """A quantile of wall times beside the limit that was set for it."""
+    ours_ms = sorted(times_ms)[min(len(times_ms) - 1, math.ceil(quantile * len(times_ms)) - 1)]
+    return Comparison(name=name, ours=ours_ms, peer=limit_ms, ratio=limit_ms / ours_ms, unit="ms", runs=len(times_ms))
 
 
 def show(comparisons: Sequence[Comparison]) -> None:

@@ -130,7 +130,7 @@ def pretrain() -> Config:
         training=TrainingConfig(
             num_epochs=4,
             learning_rate=1.5e-3,
-            warmup_fraction=0.01,
+            warmup_fraction=0.005,
             hold_fraction=0.6,
             batch_s=16,
             dropout=0.0,

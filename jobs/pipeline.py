@@ -27,8 +27,9 @@ def job(config, arguments) -> dict:
         "clips_made": done.clips_made,
         "trials": done.trials,
         "best": done.best,
-        **{f"test_{name}": done.metrics["overall"][name] for name in ("top1", "top5", "levenshtein_top1", "cer", "wer")},
+        **{f"test_{name}": done.metrics["overall"][name] for name in ("top1", "top5", "levenshtein_top1", "cer", "wer", "ece", "rejected_at_90")},
         "report": done.report,
+        "confusions": done.confusions,
         "model": done.model,
         "serve_config": serve_uri,
         "stages_s": done.stages_s,
@@ -41,7 +42,8 @@ def job(config, arguments) -> dict:
 
 def _ask_about_a_held_out_clip(address: str, corpus_uri: str) -> dict:
     file_name = min(Manifest.read(corpus_uri).files["test"])
-    clip = read_file(corpus_uri, "test", file_name, ["audio", "drug", "voice"]).slice(0, 1).to_pylist()[0]
+    clips = read_file(corpus_uri, "test", file_name, ["audio", "drug", "drug_id", "voice"]).to_pylist()
+    clip = next((clip for clip in clips if clip["drug_id"] is not None), clips[0])  # of the list, rather than one outside it
     say(f"serving: {address} answers a clip of {clip['drug']}, spoken by {clip['voice']}, a voice that training never heard")
     answer = ask(address, clip["audio"]["bytes"])
     for number, alternative in enumerate(answer["alternatives"], start=1):

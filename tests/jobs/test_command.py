@@ -19,6 +19,12 @@ def run(*arguments: str, cwd=None) -> tuple[int, dict, str]:
     return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
+@pytest.fixture
+def in_our_ray(local_ray, monkeypatch):
+    """Jobs join the Ray of the tests; without an address, each starts its own."""
+    monkeypatch.setenv("RAY_ADDRESS", local_ray.address)
+
+
 def test_flags_come_last_and_reach_every_stage():
     arguments = train.parser().parse_args(
         ["--set", "training.seed=1", "--seed", "5", "--num-workers", "3", "--gpu", "--lexicon", "/lists/my list.txt"]
@@ -66,6 +72,8 @@ def test_a_model_that_is_not_there_is_named(tmp_path):
     code, answer, _ = run("jobs.evaluate", "--model", str(tmp_path / "nothing"), "--storage", str(tmp_path))
     assert (code, answer["type"]) == (1, "CorpusError")  # the corpus comes first
 
+
+@pytest.mark.usefixtures("in_our_ray")
 def test_a_bad_list_ends_with_code_2_and_names_every_row(tmp_path):
     (tmp_path / "names.txt").write_text("metformin\nB%\nlasix\nMetformin\n")
     code, answer, error = run("jobs.synthesize", "--lexicon", str(tmp_path / "names.txt"), "--storage", str(tmp_path / "storage"))
@@ -75,6 +83,7 @@ def test_a_bad_list_ends_with_code_2_and_names_every_row(tmp_path):
     assert not (tmp_path / "storage").exists()
 
 
+@pytest.mark.usefixtures("in_our_ray")
 def test_large_without_a_hub_says_so_before_any_work(tmp_path):
     code, answer, error = run("jobs.pipeline", "--preset", "large", "--storage", str(tmp_path / "storage"))
     assert code == 2
