@@ -45,11 +45,17 @@ def run_job(parser: argparse.ArgumentParser, job: Job) -> int:
 
 def _connect() -> None:
     """Joins the Ray of RAY_ADDRESS (a submitted job has one), or starts one in this process."""
-    quiet = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    quiet = {name: os.environ.get(name, value) for name, value in quiet.items()}
-    os.environ.update(quiet)
+    defaults = {
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+        # On a loaded machine two trials' workers import torch for more than the 60 s of Ray, which then starts them anew, for ever.
+        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+    }
+    defaults = {name: os.environ.get(name, value) for name, value in defaults.items()}
+    os.environ.update(defaults)
     if os.environ.get("RAY_ADDRESS", "").startswith("http"):
         raise InputError("RAY_ADDRESS is a dashboard's: submit the job (`ray job submit --working-dir . -- python -m jobs...`), or unset it")
     # `local`, and not Ray's default: that joins whatever Ray it finds on the machine.
     here = {} if "RAY_ADDRESS" in os.environ else {"address": "local", "num_cpus": max(4, os.cpu_count() or 1), "include_dashboard": False}
-    ray.init(logging_level=logging.WARNING, runtime_env={"env_vars": quiet}, **here)
+    ray.init(logging_level=logging.WARNING, runtime_env={"env_vars": defaults}, **here)

@@ -62,7 +62,7 @@ def test_a_killed_pipeline_goes_on_and_its_model_answers(command, tmp_path):
     submit = shlex.join(["ray", "job", "submit", "--working-dir", str(ROOT), "--", *command])
     again = shlex.join([*command, "--no-serve", "--out", str(tmp_path / "again")])
     second = start("sh", "-c", f"{submit} && echo AGAIN && {again}", cwd=tmp_path)
-    output, _ = second.communicate(timeout=500)
+    output, _ = second.communicate(timeout=600)
     assert second.returncode == 0, output
     output, output_again = output.split("\nAGAIN\n")
     assert {path: path.stat().st_mtime_ns for path in corpus.rglob("*.parquet")} == written

@@ -93,9 +93,10 @@ class Shard:
         recipe = config.augmentation if any(copies.values()) else ""
         doses = (config.dose_style, config.dose_voice) if config.num_doses else ()
         drugs = [(d.id, d.name, d.spoken_forms, [(dose.written, dose.spoken) for dose in choose_doses(d, config)]) for d in self.drugs]
+        draws = [] if self._draws is None else [self._draws if self.split == "train" else "once a voice"]
         content = fingerprint(
             AUDIO_VERSION, drugs, config.rates, config.pitches, doses, recipe, self.recipe_version if recipe else "",
-            list(copies.items()), config.seed, dict(self.voice_versions), *([] if self._draws is None else [self._draws]),
+            list(copies.items()), config.seed, dict(self.voice_versions), *draws,
         )  # fmt: skip
         return f"part-{self.engine}-{self.bucket:05d}-of-{self.num_buckets:05d}-{content}.parquet"
 

@@ -3,6 +3,8 @@
 Shapes: T frames, V symbols, N names. All logs are natural.
 """
 
+import functools
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +14,7 @@ from drugasr.decoding.trie import LexiconTrie
 
 LN2 = np.log(2.0)
 _NOTHING_FOLLOWS = np.empty(0)
+_SHARES_PER_THREAD = 4
 
 
 def name_log_likelihoods(logp_TV: np.ndarray, trie: LexiconTrie, num_threads: int = 1) -> np.ndarray:
@@ -51,12 +54,18 @@ def run_forward(p_TV: np.ndarray, log2_root_T: np.ndarray, log2_rest_T: np.ndarr
     if num_threads == 1 or trie.num_blocks < 2:
         score((0, trie.num_blocks))
     else:
-        bounds = np.linspace(0, trie.num_blocks, num_threads + 1).astype(int).tolist()
-        with ThreadPoolExecutor(num_threads) as pool:
-            list(pool.map(score, zip(bounds, bounds[1:])))
+        # More shares than threads: one that is interrupted leaves its next share to another.
+        bounds = np.linspace(0, trie.num_blocks, _SHARES_PER_THREAD * num_threads + 1).astype(int).tolist()
+        list(_threads(num_threads, os.getpid()).map(score, zip(bounds, bounds[1:])))
     alone_N, followed_N = np.empty((2, len(trie)))
     alone_N[trie.name_N], followed_N[trie.name_N] = log2_alone_N * LN2, log2_followed_N * LN2
     return alone_N, followed_N
+
+
+@functools.cache
+def _threads(num_threads: int, process: int) -> ThreadPoolExecutor:
+    """They stay: starting them anew would take a tenth of the time of the scoring. A forked process has none, and needs its own."""
+    return ThreadPoolExecutor(num_threads, thread_name_prefix="names")
 
 
 def silence(p_TV: np.ndarray, blank: int) -> np.ndarray:

@@ -34,7 +34,10 @@ def rank(log_likelihood_N: np.ndarray, num_best: int, log_prior_N: np.ndarray | 
     if len(possible) == 0:
         return Ranking(index_K=possible, log_likelihood_K=np.empty(0), posterior_K=np.empty(0))
     score = score_N[possible]
-    best_K = np.argsort(-score, kind="stable")[:num_best]
+    # Sorting all of a long list would take longer than scoring it; of equal scores at the border, all are looked at.
+    least = np.partition(score, -num_best)[-num_best] if num_best < len(score) else -np.inf
+    candidates = np.flatnonzero(score >= least)
+    best_K = candidates[np.argsort(-score[candidates], kind="stable")][:num_best]
     weight = np.exp(score - score.max())
     index_K = possible[best_K]
     return Ranking(

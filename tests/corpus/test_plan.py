@@ -353,6 +353,7 @@ def test_draws_name_the_training_file_and_leave_other_engines_alone(make_lexicon
     lexicon = make_lexicon("aspirin")
     old, new, other = (files(lexicon, c, versions) for c in (with_settings(**voices), *(drawn(with_settings, n, **voices) for n in (1, 2))))
     assert len({name for plan in (old, new, other) for name in plan["train"] if "-tone-" in name}) == 3
+    assert old["validation"] != new["validation"] == other["validation"]
     bells = drawn(with_settings, 1, **voices)
     assert {len(ways) for ways in clean(lexicon, bells, versions).values()} == {1 + 9}
     assert {len(ways) for ways in clean(lexicon, bells, versions, "test").values()} == {9}

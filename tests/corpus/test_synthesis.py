@@ -204,18 +204,22 @@ def test_a_killed_driver_loses_nothing_and_the_next_run_goes_on(local_ray, whole
     assert half_files(corpus) == []
 
 
-def test_a_lost_node_costs_nothing(local_ray, whole, tones, tiny, tmp_path):
+@pytest.fixture
+def node(local_ray):
+    """A second node, of two CPUs."""
+    node = local_ray.add_node(num_cpus=2)
+    yield node
+    if node in local_ray.worker_nodes:
+        local_ray.remove_node(node)
+
+
+def test_a_lost_node_costs_nothing(local_ray, node, whole, tones, tiny, tmp_path):
     corpus, asked = tmp_path / "lost", tmp_path / "asked"
     asked.mkdir()
-    node = local_ray.add_node(num_cpus=2)
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-
-    @ray.remote(num_cpus=2, scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False))
-    def start_a_worker() -> None:
-        """Else the head's workers, which are up, might do all before the node's begins."""
-        importlib.import_module("drugasr.corpus.synthesis")
-
-    ray.get(start_a_worker.remote())
+    # A worker there that is up: else those of the head might do all before it begins.
+    there = ray.remote(num_cpus=2, scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False))
+    ray.get(there(lambda: bool(importlib.import_module("drugasr.corpus.synthesis"))).remote())
 
     def speaks_there() -> bool:
         return bool({path.name for path in asked.iterdir()} & {str(worker.pid) for worker in raylet.children(recursive=True)})
