@@ -52,8 +52,7 @@ def _connect() -> None:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "TRANSFORMERS_VERBOSITY": "error",
     }
-    defaults = {name: os.environ.get(name, value) for name, value in defaults.items()}
-    os.environ.update(defaults)
+    os.environ |= (defaults := defaults | {name: os.environ[name] for name in defaults if name in os.environ})
     if os.environ.get("RAY_ADDRESS", "").startswith("http"):
         raise InputError("RAY_ADDRESS is a dashboard's: submit the job (`ray job submit --working-dir . -- python -m jobs...`), or unset it")
     # `local`, and not Ray's default: that joins whatever Ray it finds on the machine.
