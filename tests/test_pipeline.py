@@ -28,8 +28,6 @@ num_trials = 2
 num_epochs = 1
 frozen_layers = [0, 2]
 clip_fraction = 1.0
-[cluster]
-cpus_per_task = 2.0
 [serving]
 port = 0
 """
