@@ -17,22 +17,20 @@ from transformers.utils import logging as transformers_logging
 
 from drugasr import storage
 from drugasr.acoustic.facts import FACTS_FILE
-from drugasr.acoustic.small import build_small, small_config
+from drugasr.acoustic.small import SIZES, build_small, small_config
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary, read_vocabulary
 from drugasr.errors import ModelError, StorageError
 
-SMALL = "small"
-
 
 def start_model(base: str, seed: int) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
-    """The model that a training starts from: `small` is built, anything else is loaded.
+    """The model that a training starts from: `small` and `medium` are built, anything else is loaded.
 
     A pre-trained encoder without a vocabulary, such as facebook/hubert-base-ls960, gets ours and a fresh head.
     What is fresh is drawn from `seed`. Raises ModelError.
     """
-    if base == SMALL:
+    if base in SIZES:
         vocabulary = Vocabulary(LIBRISPEECH)
-        return build_small(vocabulary, seed), make_processor(vocabulary), vocabulary
+        return build_small(vocabulary, seed, base), make_processor(vocabulary), vocabulary
     torch.manual_seed(seed)
     return _load(base, fresh_head=True)
 
@@ -78,8 +76,8 @@ def check_base(base: str, frozen_layers: int = 0) -> None:
     if "://" in base:
         return  # it is looked at where it is downloaded
     try:
-        if base == SMALL:
-            config = small_config(Vocabulary(LIBRISPEECH))
+        if base in SIZES:
+            config = small_config(Vocabulary(LIBRISPEECH), base)
         else:
             if not os.path.isdir(base) and not isinstance(huggingface_hub.try_to_load_from_cache(base, "config.json"), str):
                 huggingface_hub.HfApi().model_info(base, timeout=5)

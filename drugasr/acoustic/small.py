@@ -1,4 +1,4 @@
-"""The 2.1 M-parameter HuBERT that the package builds by itself, for machines with no GPU and no hub.
+"""The small HuBERTs that the package builds by itself, for machines with no GPU and no hub.
 
 Shapes: S samples, C channels, K kernel samples.
 """
@@ -11,9 +11,13 @@ from drugasr.acoustic.mel_filterbank import equalise, mel_filters
 from drugasr.acoustic.vocabulary import Vocabulary
 from drugasr.audio import SAMPLE_RATE_HZ
 
+# Width and layers: 2.1 M and 5.1 M parameters.
+SIZES = {"small": (192, 4), "medium": (256, 6)}
 
-def small_config(vocabulary: Vocabulary) -> HubertConfig:
-    """Two convolutions (20 ms frames) under four pre-norm layers of width 192."""
+
+def small_config(vocabulary: Vocabulary, size: str = "small") -> HubertConfig:
+    """Two convolutions (20 ms frames) under the pre-norm layers of one of `SIZES`."""
+    width, num_layers = SIZES[size]
     return HubertConfig(
         vocab_size=len(vocabulary),
         pad_token_id=vocabulary.blank,
@@ -24,22 +28,22 @@ def small_config(vocabulary: Vocabulary) -> HubertConfig:
         conv_bias=True,
         feat_extract_norm="layer",
         do_stable_layer_norm=True,
-        hidden_size=192,
-        intermediate_size=768,
-        num_hidden_layers=4,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=num_layers,
         num_attention_heads=4,
         # 16 channels a group: with 2 to 15, oneDNN's bf16 convolution on CPUs with AMX returns garbage
         # in silence (torch 2.13, oneDNN 3.12; tests/acoustic/test_small.py guards it).
         num_conv_pos_embeddings=32,
-        num_conv_pos_embedding_groups=12,
+        num_conv_pos_embedding_groups=width // 16,
         layerdrop=0.0,  # DDP needs every parameter in every step
     )
 
 
-def build_small(vocabulary: Vocabulary, seed: int) -> HubertForCTC:
+def build_small(vocabulary: Vocabulary, seed: int, size: str = "small") -> HubertForCTC:
     """A model with random weights but for the mel-spaced first convolution."""
     torch.manual_seed(seed)
-    config = small_config(vocabulary)
+    config = small_config(vocabulary, size)
     model = HubertForCTC(config)
     _set_filters(model, mel_filters(config.conv_dim[0], config.conv_kernel[0], SAMPLE_RATE_HZ))
     return model

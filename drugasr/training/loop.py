@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drugasr.acoustic.folder import SMALL, load_model, save_model, start_model
+from drugasr.acoustic.folder import load_model, save_model, start_model
 from drugasr.acoustic.freezing import freeze, freezing_table, set_training_mode
 from drugasr.acoustic.model import frame_s, num_frames_of, prepare_inputs
-from drugasr.acoustic.small import equalise_front_end
+from drugasr.acoustic.small import SIZES, equalise_front_end
 from drugasr.config import Config
 from drugasr.corpus.manifest import Manifest
 from drugasr.errors import TrainingError
@@ -82,7 +82,7 @@ class _Training:
         self.clips = self._read(corpus_uri, "train", config.training.clip_fraction)
         self.waves = TrainingWaves(self.clips, config, map_in_order)
         self.validator = Validator(self._read(corpus_uri, "validation"), lexicon, self.processor, self.vocabulary, self.settings.batch_s)
-        if config.model.base == SMALL:
+        if config.model.base in SIZES:
             equalise_front_end(self.model, [self.clips.wave(i) for i in range(min(len(self.clips), _NUM_EQUALISING_CLIPS))])
         freeze(self.model, config.model, uses_masking=self.settings.mask_time_prob > 0)
         self.replica = workers.wrap(self.model)
@@ -90,6 +90,7 @@ class _Training:
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=self.settings.learning_rate, betas=(0.9, 0.98), weight_decay=self.settings.weight_decay, fused=True
         )
+        self.uses_bf16 = self.settings.precision == "bf16" or (self.settings.precision == "auto" and workers.device.type == "cuda")
         self.num_steps = [len(self._plan(epoch)) for epoch in range(self.settings.num_epochs)]
         if workers.rank == 0:
             minutes = self.clips.durations_s.sum() / 60
@@ -137,7 +138,7 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * lr_factor(number, sum(self.num_steps), self.settings)
         inputs = prepare_inputs(self.processor, waves).to(self.workers.device)
-        with torch.autocast(self.workers.device.type, torch.bfloat16, enabled=self.workers.device.type == "cuda"):
+        with torch.autocast(self.workers.device.type, torch.bfloat16, enabled=self.uses_bf16):
             logits_BTV = self.replica(**inputs).logits
         labels = [self.clips.labels[i] for i in clips]
         losses_B = ctc_losses(logits_BTV, num_frames_of(self.model, waves), labels, self.vocabulary.blank)
