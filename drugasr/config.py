@@ -136,8 +136,21 @@ class TrainingConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout in the trained transformer layers and before the head."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the forward and backward pass: bfloat16 autocast, or float32. `auto` is bf16 on GPUs alone; on CPUs with
-    AVX-512 bf16 or AMX, `bf16` is 1.4 to 2.5 times as fast, on others it is slower."""
+    """Arithmetic of the forward and backward pass: bfloat16 autocast, or float32. `auto` is bf16 where the GPU has it, or the
+    CPU (AVX-512 bf16 or AMX, 1.4 to 2.5 times as fast), and the model's logits survive it."""
+    micro_batch_s: Annotated[float, Field(ge=0)] = 0.0
+    """Audio that a worker takes at once, in seconds: a larger share of a step is added up piece by piece. 0 for all at once."""
+    gradient_checkpointing: bool = False
+    """Whether trained layers are computed a second time in the backward pass instead of being kept: less memory, a third slower."""
+    cache_prefix: Literal["auto", "on", "off"] = "auto"
+    """Whether the output of the frozen layers is computed once and kept on the storage; `auto` where that is faster. Never with
+    augmentation on the fly, nor for a model that is built from scratch."""
+    checkpoint_steps: Annotated[int, Field(ge=0)] = 1000
+    """A checkpoint within an epoch after so many steps of it; 0 for one at the end of each epoch alone."""
+    num_averaged: PositiveInt = 1
+    """The mean of the weights of so many best epochs becomes the model, where it is better than the best; 1 for no mean."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """The training ends when so many epochs in a row brought nothing better; 0 for never."""
     augmentation: Literal["none", "light", "clinic", "recipe2022"] = "none"
     """Recipe that degrades half of the training clips anew in every epoch, on the fly, whether or not the corpus holds
     augmented copies too (`corpus.num_augmented = 0` leaves those out); the steps stay planned by the stored lengths."""
@@ -187,6 +200,9 @@ class TuningConfig:
 class ClusterConfig:
     num_workers: PositiveInt = 2
     """Data-parallel training workers of one training."""
+    min_workers: Annotated[int, Field(ge=0)] = 0
+    """A training begins, and goes on after losing a node, with as few workers as this, and takes more, up to `num_workers`, as
+    they come; 0 for always `num_workers`. With another number of workers the weights come out otherwise."""
     cpus_per_worker: PositiveFloat = 1.0
     """Logical CPUs that Ray sets aside for a training worker."""
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
@@ -195,6 +211,12 @@ class ClusterConfig:
     """Logical CPUs of one synthesis or evaluation task."""
     cpus_per_remote_task: PositiveFloat = 0.25
     """Logical CPUs of a synthesis task that waits for a service: small, so that many wait at once."""
+
+    @model_validator(mode="after")
+    def _workers(self):
+        if self.min_workers > self.num_workers:
+            raise ValueError(f"min_workers {self.min_workers} is above num_workers {self.num_workers}")
+        return self
 
 
 @settings

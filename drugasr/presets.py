@@ -128,10 +128,10 @@ def pretrain() -> Config:
         ),
         model=ModelConfig(base="medium", freeze_convolution=False),
         training=TrainingConfig(
-            num_epochs=11,
+            num_epochs=6,
             learning_rate=1e-3,
             warmup_fraction=0.01,
-            hold_fraction=0.55,
+            hold_fraction=0.5,
             batch_s=36,
             precision="bf16",
             dropout=0.0,

@@ -11,7 +11,7 @@ from typing import Any
 import huggingface_hub
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCTC, PreTrainedModel, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
+from transformers import AutoConfig, AutoModelForCTC, PretrainedConfig, PreTrainedModel, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
@@ -73,19 +73,23 @@ def _load_processor(folder: str, base: str, fresh_head: bool) -> tuple[Wav2Vec2P
 def check_base(base: str, frozen_layers: int = 0) -> None:
     """Raises ModelError when `base` cannot be had, in seconds (transformers' own retries take minutes), or when it
     has fewer layers than are to be frozen."""
-    if "://" in base:
-        return  # it is looked at where it is downloaded
-    try:
-        if base in SIZES:
-            config = small_config(Vocabulary(LIBRISPEECH), base)
-        else:
-            if not os.path.isdir(base) and not isinstance(huggingface_hub.try_to_load_from_cache(base, "config.json"), str):
-                huggingface_hub.HfApi().model_info(base, timeout=5)
-            config = AutoConfig.from_pretrained(base)
-    except Exception as error:  # the client raises whatever its transport does
-        raise ModelError(_cannot_load(base, error)) from error
+    config = model_config(base)
     if frozen_layers > getattr(config, "num_hidden_layers", frozen_layers):
         raise ModelError(f"{frozen_layers} layers cannot be frozen: {base!r} has {config.num_hidden_layers}")
+
+
+def model_config(base: str) -> PretrainedConfig:
+    """The architecture of `base`. Raises ModelError."""
+    try:
+        if base in SIZES:
+            return small_config(Vocabulary(LIBRISPEECH), base)
+        if "://" in base:
+            return AutoConfig.for_model(**storage.read_json(storage.join(base, "config.json")))
+        if not os.path.isdir(base) and not isinstance(huggingface_hub.try_to_load_from_cache(base, "config.json"), str):
+            huggingface_hub.HfApi().model_info(base, timeout=5)
+        return AutoConfig.from_pretrained(base)
+    except Exception as error:  # the client raises whatever its transport does
+        raise ModelError(_cannot_load(base, error)) from error
 
 
 def base_version(base: str) -> list[tuple[str, int, int]]:

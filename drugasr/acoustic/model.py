@@ -43,9 +43,13 @@ class AcousticModel:
     @torch.inference_mode()
     def _batch(self, waves: list[np.ndarray]) -> list[np.ndarray]:
         inputs = prepare_inputs(self.processor, waves).to(self.model.device)
-        logits_BTV = self.model(**inputs).logits.float()
-        logp_BTV = torch.log_softmax(logits_BTV, dim=-1).cpu().numpy()
+        logp_BTV = log_softmax(self.model(**inputs).logits)
         return [logp_BTV[i, :num_frames] for i, num_frames in enumerate(num_frames_of(self.model, waves))]
+
+
+def log_softmax(logits_BTV: torch.Tensor) -> np.ndarray:
+    """Natural-log probabilities [B, T, V], float32."""
+    return torch.log_softmax(logits_BTV.float(), dim=-1).cpu().numpy()
 
 
 def prepare_inputs(processor: Wav2Vec2Processor, waves: Sequence[np.ndarray]):

@@ -9,6 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from drugasr.fingerprint import seed_of
+from drugasr.training.workers import Workers
+
+Share = list[tuple[list[int], list[float]]]
+"""Batches of clips, and the weight of each clip in the mean over the step; the weights of all ranks add up to 1."""
 
 # Clips of up to this relative difference in length may change places from epoch to epoch.
 _LENGTH_JITTER = 0.1
@@ -32,13 +36,24 @@ def plan_steps(durations_s: np.ndarray, batch_s: float, *, seed: int, epoch: int
     return [steps[i] for i in generator.permutation(len(steps))]
 
 
-def deal(step: Sequence[int], rank: int, num_workers: int) -> tuple[list[int], list[float]]:
-    """The clips of `rank` and the weight of each in the global mean (weights of all ranks add up to 1).
+def share_of(step: Sequence[int], workers: Workers, durations_s: np.ndarray, most_s: float) -> Share:
+    """What one worker does of a step, in batches of at most `most_s` seconds with their padding, or of one clip.
 
     A rank that a short step leaves without a clip takes the first one with weight 0: it must join the all-reduce.
     """
-    mine = list(step[rank::num_workers])
-    return (mine, [1 / len(step)] * len(mine)) if mine else ([step[0]], [0.0])
+    mine, weight = list(step[workers.rank :: workers.size]), 1 / len(step)
+    if not mine:
+        return [([step[0]], [0.0])]
+    batches: Share = []
+    longest_s = 0.0
+    for clip in mine:
+        longest_s = max(longest_s, durations_s[clip])
+        if not batches or longest_s * (len(batches[-1][0]) + 1) > most_s:
+            batches.append(([], []))
+            longest_s = durations_s[clip]
+        batches[-1][0].append(clip)
+        batches[-1][1].append(weight)
+    return batches
 
 
 def padding_fraction(durations_s: np.ndarray, steps: Sequence[Sequence[int]]) -> float:

@@ -12,7 +12,8 @@ import pyarrow as pa
 from drugasr import audio
 from drugasr.acoustic.vocabulary import Vocabulary
 from drugasr.config import TrainingConfig
-from drugasr.corpus.reading import read_split
+from drugasr.corpus.manifest import Manifest
+from drugasr.corpus.reading import read_file, read_split
 from drugasr.errors import TrainingError
 from drugasr.fingerprint import fraction_of
 from drugasr.progress import say
@@ -41,18 +42,20 @@ class Clips:
         return audio.decode(self.flacs[index].as_py())
 
 
-def read_clips(corpus_uri: str, split: str, vocabulary: Vocabulary, config: TrainingConfig, *, frame_s: float, fraction: float = 1.0) -> Clips:
+def read_clips(corpus_uri: str, split: str, vocabulary: Vocabulary, config: TrainingConfig, *, frame_s: float, fraction: float = 1.0, has_audio: bool = True) -> Clips:
     """The usable clips of a split, or of a `fraction` of it chosen by id; what is left out is counted and said.
+
+    Without `has_audio` there are no waves to be had.
 
     Clips of names outside the list (`drug_id` null) are not for training: they stay out without a word.
     CTC needs a frame for each symbol and one more between two equal ones. Raises TrainingError when none is left.
     """
-    table = read_split(corpus_uri, split, ["id", "audio", "text", "drug_id", "duration_s"])
+    table = read_split(corpus_uri, split, ["id", "text", "drug_id", "duration_s"])
     ids, texts, durations_s = table["id"].to_pylist(), table["text"].to_pylist(), table["duration_s"].to_numpy()
     labels = [vocabulary.encode(text) for text in texts]
     min_s = np.array([max(MIN_CLIP_S, (min_frames(label) + 2) * frame_s) for label in labels])
     listed = table["drug_id"].is_valid().to_numpy()
-    chosen = listed & np.array([fraction >= 1 or fraction_of("clip", i) < fraction for i in ids], bool)
+    chosen = listed & np.array([is_chosen(i, fraction) for i in ids], bool)
     usable = (durations_s >= min_s) & (durations_s <= config.max_clip_s)
     if (num_unusable := int((chosen & ~usable).sum())) > 0:
         say(f"training: {num_unusable} clips of {split} left out: too short for their text, or longer than {config.max_clip_s} s")
@@ -64,13 +67,28 @@ def read_clips(corpus_uri: str, split: str, vocabulary: Vocabulary, config: Trai
         )
     return Clips(
         ids=[ids[i] for i in keep],
-        flacs=pa.chunked_array([chunk.field("bytes") for chunk in table["audio"].take(keep).chunks]),
+        flacs=_read_flacs(corpus_uri, split, {ids[i] for i in keep}) if has_audio else pa.chunked_array([], pa.binary()),
         labels=[labels[i] for i in keep],
         texts=[texts[i] for i in keep],
         drug_ids=[table["drug_id"][int(i)].as_py() for i in keep],
         durations_s=durations_s[keep],
         min_s=min_s[keep],
     )
+
+
+def is_chosen(clip_id: str, fraction: float) -> bool:
+    """Whether a clip is in the `training.clip_fraction` of all clips; a larger fraction holds the smaller."""
+    return fraction >= 1 or fraction_of("clip", clip_id) < fraction
+
+
+def _read_flacs(corpus_uri: str, split: str, wanted: set[str]) -> pa.ChunkedArray:
+    """File by file, for the audio of a corpus twice over may be more than the memory."""
+    chunks = []
+    for name in Manifest.read(corpus_uri).files[split]:
+        table = read_file(corpus_uri, split, name, ["id", "audio"])
+        table = table.filter(pa.array([clip_id in wanted for clip_id in table["id"].to_pylist()], pa.bool_()))
+        chunks += [chunk.field("bytes") for chunk in table["audio"].chunks]
+    return pa.chunked_array(chunks)
 
 
 def min_frames(label: Sequence[int]) -> int:

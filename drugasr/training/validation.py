@@ -6,9 +6,9 @@ Shapes: T frames, V vocabulary.
 import numpy as np
 import torch
 from rapidfuzz.distance import Levenshtein
-from transformers import PreTrainedModel, Wav2Vec2Processor
+from transformers import PreTrainedModel
 
-from drugasr.acoustic.model import AcousticModel
+from drugasr.acoustic.model import log_softmax
 from drugasr.acoustic.vocabulary import Vocabulary
 from drugasr.decoding.frames import mask_dead
 from drugasr.decoding.greedy import decode_greedily
@@ -18,6 +18,7 @@ from drugasr.lexicon.drug import Lexicon
 from drugasr.training.batches import plan_steps
 from drugasr.training.clips import Clips
 from drugasr.training.criterion import ctc_losses
+from drugasr.training.inputs import Inputs
 from drugasr.training.workers import Workers
 
 _NUM_BEST = 5
@@ -26,9 +27,9 @@ _NUM_BEST = 5
 class Validator:
     """Validates after each epoch, on the same clips and the same list of names."""
 
-    def __init__(self, clips: Clips, lexicon: Lexicon, processor: Wav2Vec2Processor, vocabulary: Vocabulary, batch_s: float) -> None:
-        self._clips, self._processor, self._vocabulary = clips, processor, vocabulary
-        self._steps = plan_steps(clips.durations_s, batch_s, seed=0, epoch=0)
+    def __init__(self, clips: Clips, inputs: Inputs, lexicon: Lexicon, vocabulary: Vocabulary, batch_s: float) -> None:
+        self._clips, self._inputs, self._vocabulary = clips, inputs, vocabulary
+        self._batches = plan_steps(clips.durations_s, batch_s, seed=0, epoch=0) if inputs.can_pad else [[i] for i in range(len(clips))]
         self._drug_ids = [drug.id for drug in lexicon.drugs]
         names = {form for drug in lexicon.drugs for form in drug.spoken_forms}
         # Doses cost their time only where some are said.
@@ -36,11 +37,14 @@ class Validator:
 
     def metrics(self, model: PreTrainedModel, workers: Workers) -> dict[str, float]:
         """Loss (nats a symbol), CER, WER, top-1, top-5 and the share of blank frames, over all workers' clips."""
-        acoustic = AcousticModel(model.eval(), self._processor, self._vocabulary, name="training")
+        model.eval()
         sums = np.zeros(10)
-        for step in self._steps[workers.rank :: workers.size]:
-            for index, logp_TV in zip(step, acoustic.log_probs([self._clips.wave(i) for i in step]), strict=True):
-                sums += self._measure(index, logp_TV)
+        mine = self._batches[workers.rank :: workers.size]
+        for batch, (arguments, num_frames) in zip(mine, self._inputs.of_epoch(0, mine), strict=True):
+            with torch.inference_mode():
+                logits_BTV = self._inputs.trained_part(**arguments)
+            for index, logp_TV, length in zip(batch, log_softmax(logits_BTV), num_frames, strict=True):
+                sums += self._measure(index, logp_TV[:length])
         num_clips, loss, char_edits, chars, word_edits, words, top1, top5, blanks, frames = workers.sum(sums.tolist())
         return {
             "loss": loss / num_clips,

@@ -18,6 +18,7 @@ from drugasr.errors import TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
 from drugasr.training.distributed import make_trainer, run_trainer
+from drugasr.training.prefix_building import build_prefixes
 from drugasr.tuning.report import render
 from drugasr.tuning.space import sample_points, with_params
 from drugasr.tuning.trial import Trial, leaderboard, to_csv
@@ -67,14 +68,18 @@ def max_concurrent(config: Config) -> int:
 def _run(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -> list[Trial]:
     concurrent = max_concurrent(config)
     tuning = config.tuning
+    storage_uri, _, name = search_uri.rpartition("/")
+    trial_config = _trial_config(config)
+    # Once for all trials: what they freeze is the same in each.
+    prefixes = build_prefixes(trial_config, corpus_uri, storage_uri, sorted(set(tuning.frozen_layers)), tuning.num_trials * tuning.num_epochs)
     arguments = {
-        "config": dataclasses.asdict(config),
+        "config": dataclasses.asdict(trial_config),
         "corpus_uri": corpus_uri,
         "lexicon": lexicon,
+        "prefixes": prefixes,
         "trainings_uri": storage.join(search_uri, "trainings"),
     }
     trainable = tune.with_resources(tune.with_parameters(_run_trial, arguments=arguments), {"cpu": _DRIVER_CPUS})
-    storage_uri, _, name = search_uri.rpartition("/")
     say(f"tuning: {tuning.num_trials} trials of up to {tuning.num_epochs} epochs, {concurrent} at a time, {config.cluster.num_workers} workers each")
     if tune.Tuner.can_restore(search_uri):
         tuner = tune.Tuner.restore(search_uri, trainable=trainable, resume_unfinished=True, restart_errored=True)
@@ -100,15 +105,23 @@ def _run(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -> 
     return _trials(tuner.fit(), tuning.num_epochs)
 
 
+def _trial_config(config: Config) -> Config:
+    """A trial is a shorter training; it reports whole epochs alone, for ASHA asks each report for its score."""
+    tuning = config.tuning
+    training = dataclasses.replace(
+        config.training, num_epochs=tuning.num_epochs, clip_fraction=tuning.clip_fraction, checkpoint_steps=0, num_averaged=1, patience=0
+    )
+    return dataclasses.replace(config, training=training)
+
+
 def _run_trial(params: dict[str, Any], arguments: dict[str, Any]) -> None:
     """One trial: a driver that waits for its own data-parallel training."""
     config = with_params(presets.from_dict(arguments["config"]), params["point"])
-    training = dataclasses.replace(config.training, num_epochs=config.tuning.num_epochs, clip_fraction=config.tuning.clip_fraction)
-    config = dataclasses.replace(config, training=training)
     # Named after the trial, so that a restored trial goes on from its last epoch.
     name = f"trial-{tune.get_context().get_trial_id()}"
+    prefix_uri = arguments["prefixes"].get(config.model.frozen_layers)
     trainer = make_trainer(
-        config, arguments["corpus_uri"], arguments["lexicon"], arguments["trainings_uri"], name, callbacks=[TuneReportCallback()]
+        config, arguments["corpus_uri"], arguments["lexicon"], arguments["trainings_uri"], name, prefix_uri, callbacks=[TuneReportCallback()]
     )
     run_trainer(trainer, storage.join(arguments["trainings_uri"], name))
 

@@ -1,7 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
-from drugasr.training.batches import deal, padding_fraction, plan_steps
+from drugasr.training.batches import padding_fraction, plan_steps, share_of
+from drugasr.training.workers import Workers
 
 
 def realistic_s(count: int = 2000, seed: int = 0) -> np.ndarray:
@@ -57,31 +60,33 @@ def test_lengths_come_in_no_order():
     assert abs(np.corrcoef(np.arange(len(lengths)), lengths)[0, 1]) < 0.35
 
 
+def shares_of(step, num_workers, durations_s, most_s=math.inf):
+    return [share_of(step, Workers(rank=rank, size=num_workers), durations_s, most_s) for rank in range(num_workers)]
+
+
+@pytest.mark.parametrize("most_s", [math.inf, 2.0, 0.0])
 @pytest.mark.parametrize("num_workers", [1, 2, 3, 8])
-def test_the_ranks_share_every_step_and_none_waits(num_workers):
-    for step in plan_steps(realistic_s(200), 5.0, seed=0, epoch=0):
-        shares = [deal(step, rank, num_workers) for rank in range(num_workers)]
-        assert all(clips and len(clips) == len(weights) for clips, weights in shares)  # all of them join the all-reduce
-        assert sum(sum(weights) for _, weights in shares) == pytest.approx(1)
-        counted = [clip for clips, weights in shares for clip, weight in zip(clips, weights, strict=True) if weight > 0]
-        assert sorted(counted) == sorted(step)
-        sizes = [sum(weight > 0 for weight in weights) for _, weights in shares]
+def test_the_ranks_share_every_step_and_none_waits(num_workers, most_s):
+    durations_s, losses = realistic_s(200), np.random.default_rng(0).uniform(0, 5, 200)
+    for step in plan_steps(durations_s, 5.0, seed=0, epoch=0):
+        shares = shares_of(step, num_workers, durations_s, most_s)
+        assert all(share and all(clips and len(clips) == len(weights) for clips, weights in share) for share in shares)  # all join the all-reduce
+        pairs = [pair for share in shares for clips, weights in share for pair in zip(clips, weights, strict=True)]
+        assert sum(weight for _, weight in pairs) == pytest.approx(1)
+        assert sorted(clip for clip, weight in pairs if weight > 0) == sorted(step)
+        # The mean over the clips, whoever has them.
+        assert sum(losses[clip] * weight for clip, weight in pairs) == pytest.approx(losses[step].mean())
+        sizes = [sum(weight > 0 for _, weights in share for weight in weights) for share in shares]
         assert max(sizes) - min(sizes) <= 1
-
-
-def test_the_mean_over_clips_does_not_depend_on_the_number_of_ranks():
-    losses = np.random.default_rng(0).uniform(0, 5, 200)
-    for step in plan_steps(realistic_s(200), 5.0, seed=0, epoch=0):
-        for num_workers in (1, 2, 3, 8):
-            shares = [deal(step, rank, num_workers) for rank in range(num_workers)]
-            total = sum(losses[clip] * weight for clips, weights in shares for clip, weight in zip(clips, weights, strict=True))
-            assert total == pytest.approx(losses[step].mean())
+        for clips, _ in (batch for share in shares for batch in share):
+            assert len(clips) == 1 or max(durations_s[clips]) * len(clips) <= most_s
 
 
 def test_a_rank_without_a_clip_takes_one_for_nothing():
-    assert deal([7, 8], 0, 4) == ([7], [0.5])
-    assert deal([7, 8], 1, 4) == ([8], [0.5])
-    for rank in (2, 3):
-        clips, weights = deal([7, 8], rank, 4)
-        assert clips[0] in (7, 8)
+    durations_s = np.ones(10)
+    first, second, third, fourth = shares_of([7, 8], 4, durations_s)
+    assert first == [([7], [0.5])]
+    assert second == [([8], [0.5])]
+    for ((clip,), weights), in (third, fourth):
+        assert clip in (7, 8)
         assert weights == [0.0]

@@ -177,3 +177,64 @@ def test_a_training_that_diverges_says_so(training_config, tiny_corpus, six_name
     config = training_config(learning_rate=1e20, warmup_fraction=0.0, num_epochs=3)
     with pytest.raises(TrainingError, match=r"no longer a number at step \d+ of \d+: lower training\.learning_rate.*1e\+20"):
         train(config, str(tiny_corpus), six_names, Workers(), Recorder(tmp_path))
+
+
+def test_a_training_killed_within_an_epoch_goes_on_at_its_last_checkpoint(trained, tmp_path, training_config, tiny_corpus, six_names):
+    """With checkpoints after every step: what was drawn and learnt is what it would have been without."""
+    config = training_config(mask_time_prob=0.2, dropout=0.1, checkpoint_steps=1)
+    kept = []
+
+    def report(metrics, folder):
+        if folder is not None:
+            kept.append((metrics, shutil.copytree(folder, tmp_path / str(len(kept)))))
+            if len(kept) == 2:
+                raise Killed
+
+    with pytest.raises(Killed):
+        train(config, str(tiny_corpus), six_names, Workers(), report)
+    (first, _), (second, folder) = kept
+    assert (first["epoch"], first["step"], second["step"]) == (0, 1, 2)
+    resumed = Recorder(tmp_path / "resumed")
+    train(training_config(mask_time_prob=0.2, dropout=0.1, checkpoint_steps=0), str(tiny_corpus), six_names, Workers(), resumed, resume_from=folder)
+    for epoch in (1, 2):
+        straight, again = weights(trained.epoch_folder(epoch)), weights(resumed.epoch_folder(epoch))
+        assert all(torch.equal(straight[name], again[name]) for name in straight)
+    assert [metrics["train_loss"] for metrics in resumed.metrics] == pytest.approx([metrics["train_loss"] for metrics in trained.metrics], rel=1e-9)
+
+
+def test_gradients_added_up_piece_by_piece_are_those_of_the_whole_step(tmp_path, training_config, tiny_corpus, six_names):
+    histories = {}
+    for name, settings in {"whole": {}, "pieces": {"micro_batch_s": 1.2}, "again": {"gradient_checkpointing": True}}.items():
+        report = Recorder(tmp_path / name)
+        train(training_config(mask_time_prob=0.0, dropout=0.0, **settings), str(tiny_corpus), six_names, Workers(), report)
+        histories[name] = [metrics["train_loss"] for metrics in report.metrics]
+    assert histories["pieces"] == pytest.approx(histories["whole"], abs=1e-4)
+    assert histories["again"] == pytest.approx(histories["whole"], abs=1e-4)
+
+
+def test_the_last_report_is_the_mean_of_the_best_epochs(tmp_path, training_config, tiny_corpus, six_names):
+    reports = []
+
+    def report(metrics, folder):
+        if folder is not None:
+            reports.append((metrics, weights(shutil.copytree(folder, tmp_path / str(len(reports))))))
+
+    config = training_config(num_epochs=3, num_averaged=2)
+    train(config, str(tiny_corpus), six_names, Workers(), report)
+    *epochs, (metrics, averaged) = reports
+    assert len(epochs) == 3
+    best = sorted(epochs, key=lambda entry: -entry[0]["score"])[:2]
+    for name, tensor in averaged.items():
+        assert torch.allclose(tensor, (best[0][1][name] + best[1][1][name]) / 2, atol=1e-7), name
+    assert metrics["epoch"] == 3
+    # Killed after it, there is nothing left to do.
+    again = Recorder(tmp_path / "again")
+    train(config, str(tiny_corpus), six_names, Workers(), again, resume_from=tmp_path / "3")
+    assert again.metrics == []
+
+
+def test_it_ends_when_epochs_bring_nothing_better(tmp_path, training_config, tiny_corpus, six_names):
+    """At a learning rate of next to nothing, top-1 and CER stay where they are."""
+    report = Recorder(tmp_path)
+    train(training_config(num_epochs=9, learning_rate=1e-12, patience=2), str(tiny_corpus), six_names, Workers(), report)
+    assert [metrics["epoch"] for metrics in report.metrics] == [1, 2, 3]

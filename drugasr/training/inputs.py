@@ -1,0 +1,76 @@
+"""What reaches the trained part of a model for a batch of clips: waves, or the states that a frozen prefix makes of them.
+
+Shapes: B clips, S samples, T frames, C features at the cut.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, Wav2Vec2Processor
+
+from drugasr.acoustic.model import num_frames_of, prepare_inputs
+from drugasr.acoustic.split import Split, Whole, pad_states
+from drugasr.training.augmenting import TrainingWaves
+from drugasr.training.clips import Clips
+from drugasr.training.prefix_cache import CachedStates
+
+Batch = tuple[dict[str, torch.Tensor], list[int]]
+"""The arguments of the trained part, and the number of frames of each clip."""
+
+
+class Inputs(Protocol):
+    trained_part: torch.nn.Module
+    """Arguments of a batch -> logits [B, T, V]; shares its modules with the model."""
+    can_pad: bool
+    """Whether clips of different lengths may stand in one batch."""
+
+    def of_epoch(self, epoch: int, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        """Batch by batch, each of the clips with these indices."""
+
+
+class WaveInputs:
+    """Waves, for a model that trains down to its convolution."""
+
+    def __init__(self, model: PreTrainedModel, processor: Wav2Vec2Processor, waves: TrainingWaves) -> None:
+        self.trained_part, self.can_pad = Whole(model), model.config.feat_extract_norm == "layer"
+        self._model, self._processor, self._waves = model, processor, waves
+
+    def of_epoch(self, epoch: int, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        for waves in self._waves.of_epoch(epoch, batches):
+            yield dict(prepare_inputs(self._processor, waves).to(self._model.device)), num_frames_of(self._model, waves)
+
+
+class PrefixInputs:
+    """States at the cut, computed anew from waves."""
+
+    can_pad = True  # what stands above the convolution hears no padding
+
+    def __init__(self, split: Split, waves: TrainingWaves) -> None:
+        self.trained_part = split.top
+        self._split, self._waves = split, waves
+
+    def of_epoch(self, epoch: int, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        for waves in self._waves.of_epoch(epoch, batches):
+            yield _batch(self._split.prefix(waves))
+
+
+class CachedInputs:
+    """States at the cut, read from the cache."""
+
+    can_pad = True
+
+    def __init__(self, split: Split, states: CachedStates, clips: Clips) -> None:
+        self.trained_part = split.top
+        self._device, self._states, self._clips = split.model.device, states, clips
+
+    def of_epoch(self, epoch: int, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        for batch in batches:
+            states = [self._states[self._clips.ids[i]].astype(np.float32) for i in batch]
+            yield _batch([torch.from_numpy(state_TC).to(self._device) for state_TC in states])
+
+
+def _batch(states: Sequence[torch.Tensor]) -> Batch:
+    states_BTC, mask_BT = pad_states(states)
+    return {"states_BTC": states_BTC, "mask_BT": mask_BT}, [len(state_TC) for state_TC in states]
