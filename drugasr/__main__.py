@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from drugasr import audio
+from drugasr.acoustic.shipped import SHIPPED
 from drugasr.decoding.answer import Recognition
 from drugasr.errors import DrugasrError, InputError
 
@@ -18,9 +19,9 @@ def main() -> int:
     """Exit codes: 0 all clips were answered, 1 failed, 2 bad input; a clip that cannot be read does not stop the others."""
     parser = argparse.ArgumentParser(prog="python -m drugasr", description=__doc__)
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="recordings: WAV, FLAC, MP3, OGG, M4A, WebM")
-    parser.add_argument("--model", action="append", required=True, help="model folder that a training wrote; give several for an ensemble")
+    parser.add_argument("--model", action="append", help="model folder that a training wrote; several for an ensemble (default: the shipped one)")
     parser.add_argument("--weight", action="append", type=float, help="of each model of an ensemble, in their order (default: equal)")
-    parser.add_argument("--lexicon", default="quick50", help="quick50, top500, full, or the path or URI of a list (default: quick50)")
+    parser.add_argument("--lexicon", default="top500", help="quick50, top500, full, or the path or URI of a list (default: top500)")
     parser.add_argument("--salts", choices=("keep", "strip"), default="keep", help="whether salts at the end of a name are said")
     parser.add_argument("--json", action="store_true", help="one line of JSON a clip, with times, alternatives and reasons")
     arguments = parser.parse_args()
@@ -37,7 +38,7 @@ def _answer(arguments: argparse.Namespace) -> int:
     from drugasr.recognition import Recognizer  # torch takes seconds to load: not for --help, nor for a bad flag
 
     recognizer = Recognizer.from_dir(
-        *arguments.model, lexicon=read_lexicon(arguments.lexicon, salts=arguments.salts), weights=arguments.weight, num_threads=os.cpu_count() or 1
+        *(arguments.model or [SHIPPED]), lexicon=read_lexicon(arguments.lexicon, salts=arguments.salts), weights=arguments.weight, num_threads=os.cpu_count() or 1
     )
     exit_code = 0
     for start in range(0, len(arguments.clips), _BATCH_CLIPS):

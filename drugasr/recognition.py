@@ -12,6 +12,7 @@ import numpy as np
 
 from drugasr import storage
 from drugasr.acoustic.facts import FACTS_FILE, read_facts
+from drugasr.acoustic.shipped import located
 from drugasr.acoustic.vocabulary import Vocabulary
 from drugasr.audio import SAMPLE_RATE_HZ
 from drugasr.decoding.answer import Alternative, Dose, Recognition, Word
@@ -84,7 +85,7 @@ class Recognizer:
 
     @classmethod
     def from_dir(cls, *folders: str, lexicon: Lexicon, weights: Sequence[float] | None = None, **options) -> Self:
-        """A recogniser with the model of a folder, its URI or a hub name; of several, an ensemble. Raises ModelError."""
+        """A recogniser with the model of a folder, its URI, a hub name or `shipped`; of several, an ensemble. Raises ModelError."""
         from drugasr.acoustic.model import AcousticModel  # here: who only reads answers needs no torch
 
         if weights is not None and len(weights) != len(folders):
@@ -208,6 +209,7 @@ class Recognizer:
 
 def _calibration_of(folder: str) -> Calibration:
     """The calibration in a model folder or its URI; `UNCALIBRATED` where there is none, as in a model from the hub."""
+    folder = located(folder)
     is_folder = "://" in folder or os.path.isdir(folder)
     facts = read_facts(folder) if is_folder and storage.exists(storage.join(folder, FACTS_FILE)) else {}
     return Calibration.from_json(facts["calibration"]) if "calibration" in facts else UNCALIBRATED

@@ -27,7 +27,7 @@ def run_job(parser: argparse.ArgumentParser, job: Job) -> int:
     arguments = parser.parse_args()
     try:
         config = config_of(arguments)
-        for name in ("storage", "out", "corpus", "model"):
+        for name in ("storage", "out", "corpus", "model", "ship", "resume"):
             if isinstance(value := getattr(arguments, name, None), str):
                 setattr(arguments, name, location_of(name, value))
         _connect()

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from ray.serve import Application
 
 from drugasr import storage
+from drugasr.acoustic.shipped import SHIPPED, located
 from drugasr.config import ServingConfig
 from drugasr.errors import ConfigError, ModelError, StorageError
 from drugasr.lexicon.drug import Lexicon
@@ -20,7 +21,7 @@ _REPLICAS_PER_INGRESS = 4
 
 
 def build(args: dict[str, str]) -> Application:
-    """The application for `args`: `model` (folder or URI), `lexicon` (tier, path or URI; quick50),
+    """The application for `args`: `model` (folder, URI or `shipped`; shipped), `lexicon` (tier, path or URI; quick50),
     `salts` (keep or strip, as in the training; keep), `num_replicas` (1) and `cpus_per_replica` (1.0).
 
     Everything is checked here, before anything is deployed: an error in a replica ends up in a log.
@@ -29,14 +30,12 @@ def build(args: dict[str, str]) -> Application:
     unknown = sorted(set(args) - set(_ARGUMENTS))
     if unknown:
         raise ConfigError(f"unknown arguments {', '.join(unknown)}: there are {', '.join(_ARGUMENTS)}")
-    if not args.get("model"):
-        raise ConfigError("the argument `model` is missing: give the folder or URI of a trained model, model=FOLDER")
     try:
         serving = ServingConfig(**{name: args[name] for name in ("num_replicas", "cpus_per_replica") if name in args})
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"{first['loc'][0]}={first['input']}: {first['msg']}") from error
-    model = check_model(args["model"])
+    model = check_model(args.get("model") or SHIPPED)
     return assemble(model, read_lexicon(args.get("lexicon", "quick50"), salts=args.get("salts", "keep")), serving)
 
 
@@ -55,7 +54,8 @@ def check_model(model: str) -> str:
 
     A path must be there on every node that runs a replica; a URI need only be readable from it.
     """
-    location = model if "://" in model else os.path.abspath(os.path.expanduser(model))
+    location = located(model)
+    location = location if "://" in location else os.path.abspath(os.path.expanduser(location))
     try:
         present = storage.list_files(location)
         missing = [name for name in MODEL_FILES if name not in present]

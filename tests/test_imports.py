@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "tuning": EARLIER["tuning"] | {"cluster"},
     "corpus": EARLIER["corpus"] | {"cluster"},
     "pipeline": {*FLOW, "recognition", "cluster", "local_ray"},
-    "__main__": {"recognition", "lexicon", "decoding"},
+    "__main__": {"recognition", "lexicon", "acoustic", "decoding"},
     "": set(),  # drugasr/__init__.py
 }
 SERVE_MAY_IMPORT = GROUND | {"recognition", "lexicon", "acoustic", "decoding", "cluster", "local_ray"}

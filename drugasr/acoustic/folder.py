@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from drugasr import storage
 from drugasr.acoustic.facts import FACTS_FILE
+from drugasr.acoustic.shipped import SHIPPED, located, shipped_version
 from drugasr.acoustic.small import SIZES, build_small, small_config
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary, read_vocabulary
 from drugasr.errors import ModelError, StorageError
@@ -44,7 +45,7 @@ def _load(base: str, *, fresh_head: bool) -> tuple[PreTrainedModel, Wav2Vec2Proc
     check_base(base)
     transformers_logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = base
+        folder = located(base)
         try:
             if "://" in base:
                 storage.download_folder(base, scratch)
@@ -52,7 +53,9 @@ def _load(base: str, *, fresh_head: bool) -> tuple[PreTrainedModel, Wav2Vec2Proc
             processor, sizes = _load_processor(folder, base, fresh_head)
             # Eager attention: on CPU its backward is faster than SDPA's at these lengths.
             attention = "sdpa" if torch.cuda.is_available() else "eager"
-            model = AutoModelForCTC.from_pretrained(folder, attn_implementation=attention, ctc_zero_infinity=True, layerdrop=0.0, **sizes)
+            model = AutoModelForCTC.from_pretrained(
+                folder, dtype=torch.float32, attn_implementation=attention, ctc_zero_infinity=True, layerdrop=0.0, **sizes
+            )  # fmt: skip
         except (OSError, ValueError, RuntimeError, SafetensorError, StorageError) as error:
             raise ModelError(_cannot_load(base, error)) from error
         return model, processor, _vocabulary_of(processor)
@@ -85,6 +88,7 @@ def model_config(base: str) -> PretrainedConfig:
             return small_config(Vocabulary(LIBRISPEECH), base)
         if "://" in base:
             return AutoConfig.for_model(**storage.read_json(storage.join(base, "config.json")))
+        base = located(base)
         if not os.path.isdir(base) and not isinstance(huggingface_hub.try_to_load_from_cache(base, "config.json"), str):
             huggingface_hub.HfApi().model_info(base, timeout=5)
         return AutoConfig.from_pretrained(base)
@@ -94,6 +98,8 @@ def model_config(base: str) -> PretrainedConfig:
 
 def base_version(base: str) -> list[tuple[str, int, int]]:
     """What tells one content of a model folder from another: names, sizes and times. Empty for what is no folder."""
+    if base == SHIPPED:
+        return [(shipped_version(), 0, 0)]  # the same in every checkout
     if not os.path.isdir(base):
         return []
     entries = [(entry.name, entry.stat()) for entry in os.scandir(base) if entry.is_file()]

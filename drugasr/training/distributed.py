@@ -16,7 +16,7 @@ from ray.train.torch import TorchTrainer
 from drugasr import presets, storage
 from drugasr.acoustic.facts import FACTS_FILE, read_facts
 from drugasr.config import Config
-from drugasr.errors import AudioError, ConfigError, DrugasrError, StorageError, TrainingError
+from drugasr.errors import AudioError, ConfigError, DrugasrError, InputError, StorageError, TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
 from drugasr.training.checkpoint import STATE_FILE
@@ -56,6 +56,15 @@ def train_distributed(config: Config, corpus_uri: str, lexicon: Lexicon, run_uri
         _export(best, model_uri)
         say(f"training: best epoch is {metrics['epoch']:.0f}, its model is in {model_uri}")
     return TrainedModel(model_uri=model_uri, metrics=read_facts(model_uri)["metrics"])
+
+
+def read_run(run_uri: str) -> tuple[Config, str]:
+    """Configuration and corpus that the training in folder `run_uri` began with. Raises InputError."""
+    try:
+        run = storage.read_json(storage.join(run_uri, RUN_FILE))
+        return presets.from_dict(run["config"]), run["corpus"]
+    except (StorageError, KeyError, ConfigError) as error:
+        raise InputError(f"{run_uri} is not the folder of a training that can be resumed: {error}") from error
 
 
 def run_trainer(trainer: TorchTrainer, run_uri: str) -> ray.train.Result:
