@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from drugasr import storage
 from drugasr.acoustic.card import model_card
 from drugasr.acoustic.facts import FACTS_FILE
-from drugasr.acoustic.processor import make_processor, tokenizer_folder
+from drugasr.acoustic.processor import make_processor
 from drugasr.acoustic.small import SIZES, build_small, small_config
 from drugasr.acoustic.vocabulary import LIBRISPEECH, SPOKEN_ALPHABET, Vocabulary, read_vocabulary, vocabulary_of
 from drugasr.acoustic.weights import check_family, draw_weights, fit_head, has_weights, read_weights
@@ -40,15 +40,15 @@ def start_model(base: str, seed: int, texts: Iterable[str] = (SPOKEN_ALPHABET,))
         vocabulary = vocabulary_of(texts)
         return build_small(vocabulary, seed, base), make_processor(vocabulary), vocabulary
     with _opened(base) as folder:
-        is_drawn = os.path.isdir(folder) and not has_weights(folder)
+        is_drawn = not has_weights(folder)
         if is_drawn:
             say(f"{base} has a config.json and no weights: the model starts from random ones")
         model, lacking = (draw_weights(folder, base), []) if is_drawn else read_weights(folder, base)
         if in_encoder := [name for name in lacking if not name.startswith("lm_head.")]:
             raise ModelError(f"{base}: its weights are not those of its config.json: they lack {in_encoder[0]} and {len(in_encoder) - 1} more")
-        found = tokenizer_folder(folder)
-        fresh_head = is_drawn or bool(lacking) or found is None
-        vocabulary = read_vocabulary(found, fresh_head=fresh_head) if found else vocabulary_of(texts)
+        found = _has_vocabulary(folder)
+        fresh_head = is_drawn or bool(lacking) or not found
+        vocabulary = read_vocabulary(folder, fresh_head=fresh_head) if found else vocabulary_of(texts)
         num_trained = 0 if fresh_head else len(vocabulary)
         vocabulary = vocabulary.with_letters("".join(texts))
         fit_head(model, vocabulary, num_trained)
@@ -58,13 +58,12 @@ def start_model(base: str, seed: int, texts: Iterable[str] = (SPOKEN_ALPHABET,))
 def load_model(base: str) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
     """A trained CTC model from a folder, a URI of one, or the Hugging Face hub. Raises ModelError."""
     with _opened(base) as folder:
-        found = tokenizer_folder(folder)
-        if found is None:
+        if not _has_vocabulary(folder):
             raise ModelError(f"{base} is not the folder of a CTC model: it has no vocab.json; train it first")
         model, lacking = read_weights(folder, base)
         if lacking:
             raise ModelError(f"{base} is not a trained CTC model: its weights lack {lacking[0]} and {len(lacking) - 1} more; train it first")
-        vocabulary = read_vocabulary(found)
+        vocabulary = read_vocabulary(folder)
         if " " not in vocabulary.ids:
             raise ModelError(f"{base} writes no space: its vocab.json has no word delimiter such as '|'; train it first, which adds one")
         return model, make_processor(vocabulary, _read_extractor(folder)), vocabulary
@@ -72,16 +71,31 @@ def load_model(base: str) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabular
 
 @contextmanager
 def _opened(base: str) -> Iterator[str]:
-    """The folder or hub name that `base` is, fetched where it is a URI; what goes wrong inside becomes a ModelError."""
+    """`base` as a local folder, fetched where it is a URI or a hub name; what goes wrong inside becomes a ModelError."""
     check_base(base)
     transformers_logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
         try:
+            folder = base
             if "://" in base:
                 storage.download_folder(base, scratch)
-            yield scratch if "://" in base else base
+                folder = scratch
+            elif not os.path.isdir(base):
+                folder = _fetch(base)
+            yield folder
         except (OSError, ValueError, RuntimeError, SafetensorError, StorageError) as error:
             raise ModelError(_cannot_load(base, error)) from error
+
+
+def _fetch(name: str) -> str:
+    """The hub's model in the local cache; what lies there, where the hub cannot be reached."""
+    # One request: looked for one by one, each file that the model lacks would cost half a minute of retries without a hub.
+    folder = huggingface_hub.snapshot_download(name, allow_patterns=["*.json", "model*.safetensors"])
+    return folder if has_weights(folder) else huggingface_hub.snapshot_download(name, allow_patterns=["pytorch_model*"])
+
+
+def _has_vocabulary(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, "vocab.json"))
 
 
 def _read_extractor(folder: str, is_drawn: bool = False) -> Wav2Vec2FeatureExtractor | None:

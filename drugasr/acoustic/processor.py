@@ -1,14 +1,12 @@
 """What stands before and behind a CTC model: its feature extractor and its tokenizer."""
 
 import json
-import os
 import tempfile
 from pathlib import Path
 
 from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
-from transformers.utils import cached_file
 
-from drugasr.acoustic.vocabulary import VOCABULARY_FILES, Vocabulary
+from drugasr.acoustic.vocabulary import Vocabulary
 from drugasr.audio import SAMPLE_RATE_HZ
 
 
@@ -18,12 +16,6 @@ def make_processor(vocabulary: Vocabulary, extractor: Wav2Vec2FeatureExtractor |
         feature_size=1, sampling_rate=SAMPLE_RATE_HZ, do_normalize=True, return_attention_mask=True
     )
     return Wav2Vec2Processor(feature_extractor=extractor, tokenizer=_make_tokenizer(vocabulary))
-
-
-def tokenizer_folder(folder: str) -> str | None:
-    """Where the tokenizer's files of a model folder, or of a hub name, lie; None when it has no vocab.json."""
-    paths = [cached_file(folder, name, _raise_exceptions_for_missing_entries=False) for name in VOCABULARY_FILES]
-    return os.path.dirname(paths[0]) if paths[0] else None
 
 
 def _make_tokenizer(vocabulary: Vocabulary) -> Wav2Vec2CTCTokenizer:

@@ -14,9 +14,6 @@ LIBRISPEECH = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJ
 SPOKEN_ALPHABET = "abcdefghijklmnopqrstuvwxyz' "
 """What spoken forms are written in (`drugasr.lexicon.spoken`)."""
 
-# What read_vocabulary reads of a model folder.
-VOCABULARY_FILES = ("vocab.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json")
-
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -48,7 +45,7 @@ class Vocabulary:
 
     def with_letters(self, text: str) -> "Vocabulary":
         """This one, with symbols for what it cannot write of `text` behind those that it has."""
-        lacking = sorted(set(text.lower()) - self.ids.keys())
+        lacking = sorted(set(text.lower()) - self.ids.keys() - {self.word_delimiter})
         return replace(self, tokens=(*self.tokens, *(self.word_delimiter if letter == " " else letter for letter in lacking)))
 
     def encode(self, text: str) -> list[int]:

@@ -59,7 +59,6 @@ def _read_config(folder: str, base: str) -> PreTrainedConfig:
     config = AutoConfig.from_pretrained(folder)
     check_family(config, base)
     config.ctc_zero_infinity, config.layerdrop = True, 0.0  # DDP needs every parameter in every step
-    config.do_stable_layer_norm = getattr(config, "do_stable_layer_norm", False)  # data2vec is of one kind alone, and does not say so
     return config
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from drugasr.acoustic.processor import make_processor
 from drugasr.acoustic.model import AcousticModel, prepare_inputs
-from drugasr.acoustic.small import build_small
+from drugasr.acoustic.processor import make_processor
+from drugasr.acoustic.small import SIZES, build_small
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def by_hand(model, wave_S):
         return torch.log_softmax(model(inputs_BS).logits[0].double(), dim=-1).numpy()
 
 
-@pytest.mark.parametrize("kind", ["small", "tiny_hubert", "tiny_wav2vec2"])
+@pytest.mark.parametrize("kind", [*SIZES, "tiny_hubert", "tiny_wav2vec2"])
 def test_a_clip_sounds_the_same_alone_and_in_a_batch(request, vocabulary, waves, kind):
-    model = build_small(vocabulary, seed=0).eval() if kind == "small" else request.getfixturevalue(kind)()
+    model = build_small(vocabulary, 0, kind).eval() if kind in SIZES else request.getfixturevalue(kind)()
     together = acoustic(model, vocabulary).log_probs(waves)
     for wave_S, logp_TV in zip(waves, together, strict=True):
         assert logp_TV.dtype == np.float32

@@ -24,7 +24,7 @@ CONFIGS = {
     "wavlm-large": (WavLMConfig, LARGE),
     "wavlm-base": (WavLMConfig, BASE),
     # Layer norm in the convolutions, but behind each block; `num_conv_pos_embeddings` is here the number of convolutions.
-    "data2vec": (Data2VecAudioConfig, {"do_stable_layer_norm": False, "num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 7}),
+    "data2vec": (Data2VecAudioConfig, {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 7}),
 }
 FAMILIES = tuple(CONFIGS)
 PADDED = ("hubert-large", "wav2vec2-large", "xlsr", "wavlm-large")
