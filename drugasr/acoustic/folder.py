@@ -16,7 +16,6 @@ from transformers import AutoConfig, PreTrainedModel, Wav2Vec2FeatureExtractor, 
 from transformers.utils import logging as transformers_logging
 
 from drugasr import storage
-from drugasr.acoustic.card import model_card
 from drugasr.acoustic.facts import FACTS_FILE
 from drugasr.acoustic.processor import make_processor
 from drugasr.acoustic.small import SIZES, build_small, small_config
@@ -142,7 +141,7 @@ def save_model(folder: Path, model: PreTrainedModel, processor: Wav2Vec2Processo
     processor.save_pretrained(folder)
     versions = {name: importlib.metadata.version(name) for name in ("drugasr", "torch", "transformers")}
     facts = {**facts, "versions": versions}
-    (folder / "README.md").write_text(model_card(facts))
+    (folder / "README.md").write_text(_card(facts))
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
 
@@ -153,4 +152,17 @@ def _cannot_load(base: str, error: Exception) -> str:
         f"cannot load the model {base!r}: there is no such folder, and the Hugging Face hub gave: {str(error).splitlines()[0]}. "
         f"Either run where the hub can be reached, or download it elsewhere (`hf download {base} --local-dir FOLDER`), "
         "copy the folder here and use --set model.base=FOLDER; --preset mini needs no hub at all"
+    )
+
+
+def _card(facts: Mapping[str, Any]) -> str:
+    """Model card with a `model-index`, so that Hugging Face tools show the metrics."""
+    metrics = facts.get("metrics", {})
+    listed = "".join(f"    - type: {name}\n      value: {value}\n" for name, value in sorted(metrics.items()) if name in ("cer", "wer", "top1", "top5"))
+    return (
+        "---\nlibrary_name: transformers\npipeline_tag: automatic-speech-recognition\nlanguage: en\nmodel-index:\n- name: drugasr\n  results:\n"
+        "  - task:\n      type: automatic-speech-recognition\n    dataset:\n      type: drugasr\n      name: spoken drug names (validation voices)\n"
+        f"    metrics:\n{listed}---\n# Spoken drug names\n\nA CTC model of drugasr, fine-tuned on synthetic speech. Load it with\n"
+        '`transformers.pipeline("automatic-speech-recognition", model=FOLDER)` or `drugasr.recognition.Recognizer.from_dir(FOLDER, lexicon)`.\n\n'
+        f"```json\n{json.dumps(facts, indent=2, sort_keys=True)}\n```\n"
     )
