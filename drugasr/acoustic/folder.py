@@ -4,79 +4,115 @@ import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCTC, PretrainedConfig, PreTrainedModel, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
-from transformers.utils import cached_file
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
 from transformers.utils import logging as transformers_logging
 
 from drugasr import storage
 from drugasr.acoustic.facts import FACTS_FILE
+from drugasr.acoustic.processor import make_processor
 from drugasr.acoustic.shipped import SHIPPED, located, shipped_version
 from drugasr.acoustic.small import SIZES, build_small, small_config
-from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary, read_vocabulary
+from drugasr.acoustic.vocabulary import LIBRISPEECH, SPOKEN_ALPHABET, Vocabulary, read_vocabulary, vocabulary_of
+from drugasr.acoustic.weights import check_family, draw_weights, fit_head, has_weights, read_weights
 from drugasr.errors import ModelError, StorageError
+from drugasr.progress import say
 
 
-def start_model(base: str, seed: int) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
-    """The model that a training starts from: `small` and `medium` are built, anything else is loaded.
+def start_model(base: str, seed: int, texts: Iterable[str] = (SPOKEN_ALPHABET,)) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
+    """The model that a training on `texts` starts from: `small` and `medium` are built, anything else is loaded.
 
-    A pre-trained encoder without a vocabulary, such as facebook/hubert-base-ls960, gets ours and a fresh head.
-    What is fresh is drawn from `seed`. Raises ModelError.
+    A pre-trained encoder without a head, such as facebook/wav2vec2-base, gets a fresh one, for the vocabulary of its
+    folder or else for ours. A head that cannot write a letter of the texts, or no space, gets a fresh row for it.
+    A folder with a config.json and no weights starts from random ones. What is fresh is drawn from `seed`.
+    Raises ModelError.
     """
-    if base in SIZES:
-        vocabulary = Vocabulary(LIBRISPEECH)
-        return build_small(vocabulary, seed, base), make_processor(vocabulary), vocabulary
+    texts = list(texts)
     torch.manual_seed(seed)
-    return _load(base, fresh_head=True)
+    if base in SIZES:
+        vocabulary = vocabulary_of(texts)
+        return build_small(vocabulary, seed, base), make_processor(vocabulary), vocabulary
+    with _opened(base) as folder:
+        is_drawn = not has_weights(folder)
+        if is_drawn:
+            say(f"{base} has a config.json and no weights: the model starts from random ones")
+        model, lacking = (draw_weights(folder, base), []) if is_drawn else read_weights(folder, base)
+        if in_encoder := [name for name in lacking if not name.startswith("lm_head.")]:
+            raise ModelError(f"{base}: its weights are not those of its config.json: they lack {in_encoder[0]} and {len(in_encoder) - 1} more")
+        found = _has_vocabulary(folder)
+        fresh_head = is_drawn or bool(lacking) or not found
+        vocabulary = read_vocabulary(folder, fresh_head=fresh_head) if found else vocabulary_of(texts)
+        num_trained = 0 if fresh_head else len(vocabulary)
+        vocabulary = vocabulary.with_letters("".join(texts))
+        fit_head(model, vocabulary, num_trained)
+        return model, make_processor(vocabulary, _read_extractor(folder, is_drawn)), vocabulary
 
 
 def load_model(base: str) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
     """A trained CTC model from a folder, a URI of one, or the Hugging Face hub. Raises ModelError."""
-    return _load(base, fresh_head=False)
+    with _opened(base) as folder:
+        if not _has_vocabulary(folder):
+            raise ModelError(f"{base} is not the folder of a CTC model: it has no vocab.json; train it first")
+        model, lacking = read_weights(folder, base)
+        if lacking:
+            raise ModelError(f"{base} is not a trained CTC model: its weights lack {lacking[0]} and {len(lacking) - 1} more; train it first")
+        vocabulary = read_vocabulary(folder)
+        if " " not in vocabulary.ids:
+            raise ModelError(f"{base} writes no space: its vocab.json has no word delimiter such as '|'; train it first, which adds one")
+        return model, make_processor(vocabulary, _read_extractor(folder)), vocabulary
 
 
-def _load(base: str, *, fresh_head: bool) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabulary]:
+@contextmanager
+def _opened(base: str) -> Iterator[str]:
+    """`base` as a local folder, fetched where it is a URI or a hub name; what goes wrong inside becomes a ModelError."""
     check_base(base)
     transformers_logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = located(base)
         try:
+            folder = located(base)
             if "://" in base:
                 storage.download_folder(base, scratch)
                 folder = scratch
-            processor, sizes = _load_processor(folder, base, fresh_head)
-            # Eager attention: on CPU its backward is faster than SDPA's at these lengths.
-            attention = "sdpa" if torch.cuda.is_available() else "eager"
-            model = AutoModelForCTC.from_pretrained(
-                folder, dtype=torch.float32, attn_implementation=attention, ctc_zero_infinity=True, layerdrop=0.0, **sizes
-            )  # fmt: skip
+            elif not os.path.isdir(folder):
+                folder = _fetch(base)
+            yield folder
         except (OSError, ValueError, RuntimeError, SafetensorError, StorageError) as error:
             raise ModelError(_cannot_load(base, error)) from error
-        return model, processor, _vocabulary_of(processor)
 
 
-def _load_processor(folder: str, base: str, fresh_head: bool) -> tuple[Wav2Vec2Processor, dict[str, int]]:
-    """The processor, and the settings of the head where it is to be a fresh one."""
-    if cached_file(folder, "vocab.json", _raise_exceptions_for_missing_entries=False):
-        return Wav2Vec2Processor.from_pretrained(folder), {}
-    if not fresh_head:
-        raise ModelError(f"{base} is not the folder of a CTC model: it has no vocab.json; train it first")
-    vocabulary = Vocabulary(LIBRISPEECH)
-    extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
-    processor = Wav2Vec2Processor(feature_extractor=extractor, tokenizer=make_processor(vocabulary).tokenizer)
-    return processor, {"vocab_size": len(vocabulary), "pad_token_id": vocabulary.blank}
+def _fetch(name: str) -> str:
+    """The hub's model in the local cache; what lies there, where the hub cannot be reached."""
+    # One request: looked for one by one, each file that the model lacks would cost half a minute of retries without a hub.
+    folder = huggingface_hub.snapshot_download(name, allow_patterns=["*.json", "model*.safetensors"])
+    return folder if has_weights(folder) else huggingface_hub.snapshot_download(name, allow_patterns=["pytorch_model*"])
+
+
+def _has_vocabulary(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, "vocab.json"))
+
+
+def _read_extractor(folder: str, is_drawn: bool = False) -> Wav2Vec2FeatureExtractor | None:
+    """How the model's audio is prepared; None, for ours, where random weights have none of their own."""
+    try:
+        return Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    except OSError:
+        if is_drawn:
+            return None
+        raise
 
 
 def check_base(base: str, frozen_layers: int = 0) -> None:
     """Raises ModelError when `base` cannot be had, in seconds (transformers' own retries take minutes), or when it
     has fewer layers than are to be frozen."""
     config = model_config(base)
+    check_family(config, base)
     if frozen_layers > getattr(config, "num_hidden_layers", frozen_layers):
         raise ModelError(f"{frozen_layers} layers cannot be frozen: {base!r} has {config.num_hidden_layers}")
 
@@ -106,16 +142,6 @@ def base_version(base: str) -> list[tuple[str, int, int]]:
     return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in entries)
 
 
-def make_processor(vocabulary: Vocabulary) -> Wav2Vec2Processor:
-    """Feature extractor (zero mean, unit variance, attention mask) and tokenizer for a model of our own."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "vocab.json"
-        path.write_text(json.dumps({token: i for i, token in enumerate(vocabulary.tokens)}))
-        tokenizer = Wav2Vec2CTCTokenizer(str(path), do_lower_case=False)
-    extractor = Wav2Vec2FeatureExtractor(feature_size=1, sampling_rate=16_000, do_normalize=True, return_attention_mask=True)
-    return Wav2Vec2Processor(feature_extractor=extractor, tokenizer=tokenizer)
-
-
 def save_model(folder: Path, model: PreTrainedModel, processor: Wav2Vec2Processor, facts: Mapping[str, Any]) -> None:
     """Writes the model folder; `drugasr.json` (the facts and the versions) last, as the mark that it is whole."""
     transformers_logging.disable_progress_bar()
@@ -125,12 +151,6 @@ def save_model(folder: Path, model: PreTrainedModel, processor: Wav2Vec2Processo
     facts = {**facts, "versions": versions}
     (folder / "README.md").write_text(_card(facts))
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
-
-
-def _vocabulary_of(processor: Wav2Vec2Processor) -> Vocabulary:
-    with tempfile.TemporaryDirectory() as scratch:
-        processor.tokenizer.save_vocabulary(scratch)
-        return read_vocabulary(scratch)
 
 
 def _cannot_load(base: str, error: Exception) -> str:

@@ -26,7 +26,7 @@ def freeze(model: PreTrainedModel, config: ModelConfig, *, uses_masking: bool) -
         encoder.requires_grad_(False)
         for layer in encoder.encoder.layers[config.frozen_layers :]:
             layer.requires_grad_(True)
-        if model.config.do_stable_layer_norm:  # the norm after the last layer; otherwise it stands before the first
+        if getattr(model.config, "do_stable_layer_norm", False):  # the norm after the last layer; otherwise it stands before the first
             encoder.encoder.layer_norm.requires_grad_(True)
     if not uses_masking and hasattr(encoder, "masked_spec_embed"):
         # DDP waits for the gradient of every trained parameter.

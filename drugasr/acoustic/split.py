@@ -15,25 +15,27 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, Wav2Vec2Processor
 from transformers.models.wav2vec2.modeling_wav2vec2 import _compute_mask_indices
 
-from drugasr.acoustic.model import num_frames_of, prepare_inputs
+from drugasr.acoustic.model import can_pad, num_frames_of, prepare_inputs
 from drugasr.audio import SAMPLE_RATE_HZ
 
 _TOLERANCE = 1e-4
 
 
 class Split:
-    """`model` cut at `depth`. The model is used as it is, in the mode that it is in."""
+    """`model`, in evaluation mode for now, cut at `depth`. Its halves run in the mode that it will be in."""
 
     def __init__(self, model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int) -> None:
         self.model, self.processor, self.depth = model, processor, depth
         self.top = Top(model, depth)
+        self._can_pad_waves = can_pad(model, processor)
+        # Behind the positional convolution, padding is masked in every family.
+        self.can_pad_states = depth > 0 or self._can_pad_waves or self._states_can_be_padded()
 
     @torch.no_grad()
     def prefix(self, waves: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """States [T, C] of each clip [S], on the model's device."""
-        can_pad = self.model.config.feat_extract_norm == "layer"
-        batches = [list(waves)] if can_pad else [[wave_S] for wave_S in waves]
-        return self.extend([state_TC for batch in batches for state_TC in self._features(batch)], start=0)
+        batches = [list(waves)] if self._can_pad_waves else [[wave_S] for wave_S in waves]
+        return [state_TC for batch in batches for state_TC in self.extend(self._features(batch), start=0)]
 
     @torch.no_grad()
     def extend(self, states: Sequence[torch.Tensor], start: int) -> list[torch.Tensor]:
@@ -42,6 +44,14 @@ class Split:
             return list(states)
         deeper_BTC = _run_layers(self.model, *pad_states(states), start, self.depth, is_top=False)
         return [deeper_TC[: len(state_TC)] for deeper_TC, state_TC in zip(deeper_BTC, states, strict=True)]
+
+    @torch.no_grad()
+    def _states_can_be_padded(self) -> bool:
+        """Group norm stands below the cut; the stacked positional convolutions of data2vec above it hear padding."""
+        generator = torch.Generator().manual_seed(0)
+        states = [torch.randn(num_frames, self.model.config.conv_dim[-1], generator=generator).to(self.model.device) for num_frames in (25, 45)]
+        together_BTV, (alone_1TV, _) = self.top(*pad_states(states)), [self.top(*pad_states([state_TC])) for state_TC in states]
+        return torch.allclose(together_BTV[:1, :25], alone_1TV, atol=_TOLERANCE * float(alone_1TV.abs().max()))
 
     def _features(self, waves: list[np.ndarray]) -> list[torch.Tensor]:
         inputs = prepare_inputs(self.processor, waves)

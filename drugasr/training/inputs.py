@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, Wav2Vec2Processor
 
-from drugasr.acoustic.model import num_frames_of, prepare_inputs
+from drugasr.acoustic.model import can_pad, num_frames_of, prepare_inputs
 from drugasr.acoustic.split import Split, Whole, pad_states
 from drugasr.training.augmenting import TrainingWaves
 from drugasr.training.clips import Clips
@@ -34,7 +34,7 @@ class WaveInputs:
     """Waves, for a model that trains down to its convolution."""
 
     def __init__(self, model: PreTrainedModel, processor: Wav2Vec2Processor, waves: TrainingWaves) -> None:
-        self.trained_part, self.can_pad = Whole(model), model.config.feat_extract_norm == "layer"
+        self.trained_part, self.can_pad = Whole(model), can_pad(model, processor)
         self._model, self._processor, self._waves = model, processor, waves
 
     def of_epoch(self, epoch: int, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
@@ -45,10 +45,8 @@ class WaveInputs:
 class PrefixInputs:
     """States at the cut, computed anew from waves."""
 
-    can_pad = True  # what stands above the convolution hears no padding
-
     def __init__(self, split: Split, waves: TrainingWaves) -> None:
-        self.trained_part = split.top
+        self.trained_part, self.can_pad = split.top, split.can_pad_states
         self._split, self._waves = split, waves
 
     def of_epoch(self, epoch: int, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
@@ -59,10 +57,8 @@ class PrefixInputs:
 class CachedInputs:
     """States at the cut, read from the cache."""
 
-    can_pad = True
-
     def __init__(self, split: Split, states: CachedStates, clips: Clips) -> None:
-        self.trained_part = split.top
+        self.trained_part, self.can_pad = split.top, split.can_pad_states
         self._device, self._states, self._clips = split.model.device, states, clips
 
     def of_epoch(self, epoch: int, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:

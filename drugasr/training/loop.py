@@ -23,6 +23,7 @@ from drugasr.acoustic.small import SIZES, equalise_front_end
 from drugasr.acoustic.split import Split, deepest_cut
 from drugasr.config import Config
 from drugasr.corpus.manifest import Manifest
+from drugasr.corpus.reading import read_split
 from drugasr.errors import TrainingError
 from drugasr.fingerprint import seed_of
 from drugasr.lexicon.drug import Lexicon
@@ -93,7 +94,8 @@ class _Training:
     ) -> None:
         self.config, self.settings, self.workers = config, config.training, workers
         self.facts = {"config": asdict(config), "data_hash": Manifest.read(corpus_uri).data_hash, "lexicon": lexicon.name}
-        self.model, self.processor, self.vocabulary = start_model(config.model.base, self.settings.seed)
+        texts = {text for split in ("train", "validation") for text in read_split(corpus_uri, split, ["text"])["text"].to_pylist()}
+        self.model, self.processor, self.vocabulary = start_model(config.model.base, self.settings.seed, sorted(texts))
         self._set_regularisation()
         has_audio = prefix_uri is None
         self.clips = self._read(corpus_uri, "train", has_audio, config.training.clip_fraction)
@@ -101,7 +103,7 @@ class _Training:
         if config.model.base in SIZES:
             equalise_front_end(self.model, [self.clips.wave(i) for i in range(min(len(self.clips), _NUM_EQUALISING_CLIPS))])
         freeze(self.model, config.model, uses_masking=self.settings.mask_time_prob > 0)
-        self.model.to(workers.device)
+        self.model.eval().to(workers.device)
         split = None
         if config.model.freeze_convolution or config.model.frozen_layers:
             split = Split(self.model, self.processor, deepest_cut(self.model, self.processor, config.model.frozen_layers))

@@ -11,8 +11,9 @@ from transformers import HubertModel
 
 from drugasr import storage
 from drugasr.acoustic.facts import read_facts
-from drugasr.acoustic.folder import check_base, load_model, make_processor, save_model, start_model
+from drugasr.acoustic.folder import check_base, load_model, save_model, start_model
 from drugasr.acoustic.model import AcousticModel
+from drugasr.acoustic.processor import make_processor
 from drugasr.decoding.greedy import decode_greedily
 from drugasr.errors import ModelError
 

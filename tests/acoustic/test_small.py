@@ -3,15 +3,20 @@ import pytest
 import torch
 
 from drugasr.acoustic.model import frame_s, num_frames_of
-from drugasr.acoustic.small import build_small, equalise_front_end, small_config
+from drugasr.acoustic.small import SIZES, build_small, equalise_front_end
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary
 
 VOCABULARY = Vocabulary(LIBRISPEECH)
 
 
+@pytest.fixture(scope="module", params=SIZES)
+def size(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def model():
-    return build_small(VOCABULARY, seed=1).eval()
+def model(size):
+    return build_small(VOCABULARY, 1, size).eval()
 
 
 @pytest.fixture
@@ -19,8 +24,8 @@ def waves_BS():
     return torch.from_numpy(np.random.default_rng(0).standard_normal((2, 24_000)).astype(np.float32))
 
 
-def test_its_size(model):
-    assert sum(parameter.numel() for parameter in model.parameters()) == pytest.approx(2.08e6, rel=0.01)
+def test_its_size(model, size):
+    assert model.num_parameters() == pytest.approx({"small": 2.08e6, "medium": 5.1e6}[size], rel=0.01)
 
 
 def test_a_frame_is_20_ms(model, waves_BS):
@@ -31,9 +36,9 @@ def test_a_frame_is_20_ms(model, waves_BS):
     assert num_frames_of(model, [np.zeros(8_000), np.zeros(8_320)]) == [23, 24]  # (48 - 3) / 2 + 1, (50 - 3) / 2 + 1
 
 
-def test_the_positional_convolution_keeps_away_from_the_amx_trap():
+def test_the_positional_convolution_keeps_away_from_the_amx_trap(model):
     """TRAINING.md, trap 1: 2 to 15 channels a group give garbage in bf16, in silence."""
-    config = small_config(VOCABULARY)
+    config = model.config
     assert config.hidden_size % config.num_conv_pos_embedding_groups == 0
     assert config.hidden_size // config.num_conv_pos_embedding_groups >= 16
 
@@ -48,7 +53,7 @@ def test_bf16_logits_are_those_of_fp32_within_the_error_of_bf16(model, waves_BS)
 
 
 def test_bf16_of_the_positional_convolution_alone(model):
-    hidden_BTH = torch.randn(2, 100, 192, generator=torch.Generator().manual_seed(0))
+    hidden_BTH = torch.randn(2, 100, model.config.hidden_size, generator=torch.Generator().manual_seed(0))
     embed = model.hubert.encoder.pos_conv_embed
     with torch.no_grad():
         exact = embed(hidden_BTH)
@@ -57,9 +62,9 @@ def test_bf16_of_the_positional_convolution_alone(model):
     assert (rounded - exact).norm() / exact.norm() < 0.02
 
 
-def test_the_seed_alone_decides_the_weights(model):
+def test_the_seed_alone_decides_the_weights(model, size):
     torch.manual_seed(99)
-    same, other = build_small(VOCABULARY, seed=1), build_small(VOCABULARY, seed=2)
+    same, other = (build_small(VOCABULARY, seed, size) for seed in (1, 2))
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), same.state_dict().values(), strict=True))
     assert not torch.equal(model.lm_head.weight, other.lm_head.weight)
 
