@@ -35,15 +35,16 @@ class Split:
     def prefix(self, waves: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """States [T, C] of each clip [S], on the model's device."""
         batches = [list(waves)] if self._can_pad_waves else [[wave_S] for wave_S in waves]
-        return [state_TC for batch in batches for state_TC in self.extend(self._features(batch), start=0)]
+        return self.extend([state_TC for batch in batches for state_TC in self._features(batch)], start=0)
 
     @torch.no_grad()
     def extend(self, states: Sequence[torch.Tensor], start: int) -> list[torch.Tensor]:
         """States at this depth of states [T, C] at depth `start`."""
         if start == self.depth:
             return list(states)
-        deeper_BTC = _run_layers(self.model, *pad_states(states), start, self.depth, is_top=False)
-        return [deeper_TC[: len(state_TC)] for deeper_TC, state_TC in zip(deeper_BTC, states, strict=True)]
+        batches = [list(states)] if start > 0 or self._can_pad_waves else [[state_TC] for state_TC in states]
+        deeper = [deeper_TC for batch in batches for deeper_TC in _run_layers(self.model, *pad_states(batch), start, self.depth, is_top=False)]
+        return [deeper_TC[: len(state_TC)] for deeper_TC, state_TC in zip(deeper, states, strict=True)]
 
     @torch.no_grad()
     def _states_can_be_padded(self) -> bool:

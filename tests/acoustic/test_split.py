@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tiny_families import FAMILIES, tiny_model
 
 from drugasr.acoustic.folder import make_processor
 from drugasr.acoustic.freezing import freeze, set_training_mode
@@ -11,7 +12,8 @@ from drugasr.acoustic.split import Split, deepest_cut, pad_states
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary
 from drugasr.config import ModelConfig
 
-KINDS = ["tiny_hubert", "tiny_wav2vec2"]
+# The layers of WavLM share what the first one computes.
+CUT_ANYWHERE = [family for family in FAMILIES if not family.startswith("wavlm")]
 
 
 @pytest.fixture
@@ -32,9 +34,9 @@ def whole_logits(model, processor, wave_S):
 
 
 @pytest.mark.parametrize("depth", range(4))
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_cut_model_is_the_whole_one(kind, depth, request, processor, waves):
-    model = request.getfixturevalue(kind)()
+@pytest.mark.parametrize("family", CUT_ANYWHERE)
+def test_a_cut_model_is_the_whole_one(family, depth, processor, waves):
+    model = tiny_model(family)
     split = Split(model, processor, depth)
     for wave_S in waves:
         with torch.no_grad():
@@ -44,11 +46,14 @@ def test_a_cut_model_is_the_whole_one(kind, depth, request, processor, waves):
 
 
 @pytest.mark.parametrize("depth", range(4))
-@pytest.mark.parametrize("kind", KINDS)
-def test_company_in_a_batch_changes_nothing(kind, depth, request, processor, waves):
+@pytest.mark.parametrize("family", CUT_ANYWHERE)
+def test_company_in_a_batch_changes_nothing(family, depth, processor, waves):
     """Not for group norm over time either: it stands below every cut, and hears each clip alone."""
-    model = request.getfixturevalue(kind)()
+    model = tiny_model(family)
     split = Split(model, processor, depth)
+    assert split.can_pad_states == (depth > 0 or family != "data2vec")
+    if not split.can_pad_states:
+        return
     with torch.no_grad():
         logits_BTV = split.top(*pad_states(split.prefix(waves)))
     for wave_S, logits_TV, length in zip(waves, logits_BTV, num_frames_of(model, waves), strict=True):
@@ -56,18 +61,18 @@ def test_company_in_a_batch_changes_nothing(kind, depth, request, processor, wav
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (0, 3), (1, 2), (2, 3)])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_deeper_cut_can_be_reached_from_a_shallower(kind, start, stop, request, processor, waves):
-    model = request.getfixturevalue(kind)()
+@pytest.mark.parametrize("family", CUT_ANYWHERE)
+def test_a_deeper_cut_can_be_reached_from_a_shallower(family, start, stop, processor, waves):
+    model = tiny_model(family)
     shallow, deep = Split(model, processor, start), Split(model, processor, stop)
     for again_TC, state_TC in zip(deep.extend(shallow.prefix(waves), start), deep.prefix(waves), strict=True):
         assert (again_TC - state_TC).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("depth", [1, 3])
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_trains_gets_the_gradient_of_the_whole_model(kind, depth, request, processor, waves):
-    model = request.getfixturevalue(kind)(hidden_dropout=0.0, attention_dropout=0.0, feat_proj_dropout=0.0, activation_dropout=0.0, final_dropout=0.0)
+@pytest.mark.parametrize("family", CUT_ANYWHERE)
+def test_what_trains_gets_the_gradient_of_the_whole_model(family, depth, processor, waves):
+    model = tiny_model(family, hidden_dropout=0.0, attention_dropout=0.0, feat_proj_dropout=0.0, activation_dropout=0.0, final_dropout=0.0)
     model.config.apply_spec_augment = False
     freeze(model, ModelConfig(base="tiny", frozen_layers=depth), uses_masking=False)
     set_training_mode(model)
@@ -84,8 +89,8 @@ def test_what_trains_gets_the_gradient_of_the_whole_model(kind, depth, request, 
         assert torch.allclose(cut[name], gradient, rtol=1e-4, atol=1e-4 * float(gradient.abs().max())), name
 
 
-def test_masks_at_the_cut_hide_frames_in_training_alone(tiny_hubert, processor, waves):
-    model = tiny_hubert(mask_time_prob=0.5, mask_time_length=4, apply_spec_augment=True, hidden_dropout=0.0, attention_dropout=0.0,
+def test_masks_at_the_cut_hide_frames_in_training_alone(processor, waves):
+    model = tiny_model("hubert-large", mask_time_prob=0.5, mask_time_length=4, apply_spec_augment=True, hidden_dropout=0.0, attention_dropout=0.0,
                         activation_dropout=0.0, final_dropout=0.0, feat_proj_dropout=0.0)  # fmt: skip
     split = Split(model, processor, 2)
     states = pad_states(split.prefix(waves))
@@ -98,3 +103,13 @@ def test_masks_at_the_cut_hide_frames_in_training_alone(tiny_hubert, processor, 
         np.random.seed(0)
         assert torch.equal(split.top(*states), masked)
     assert not torch.allclose(masked, still, atol=1e-3)
+
+
+@pytest.mark.parametrize("family", ["wavlm-large", "wavlm-base"])
+def test_a_model_whose_layers_share_is_cut_behind_the_convolution(family, processor, waves):
+    model = tiny_model(family)
+    assert deepest_cut(model, processor, 2) == 0
+    split = Split(model, processor, 0)
+    with torch.no_grad():
+        logits_TV = split.top(*pad_states(split.prefix(waves[:1])))[0]
+    assert (logits_TV - whole_logits(model, processor, waves[0])).abs().max() <= 1e-6
