@@ -36,7 +36,7 @@ _KOKORO = (
 
 
 def mini() -> Config:
-    """Two CPU cores, no network: the 2.1 M-parameter HuBERT on a short list, in minutes."""
+    """Two CPU cores, no network: the shipped HuBERT of 5.1 M parameters, fine-tuned on a short list in minutes."""
     return Config(
         lexicon=LexiconConfig(source="quick50"),
         corpus=CorpusConfig(
@@ -54,15 +54,14 @@ def mini() -> Config:
             clips_per_shard=128,
             seed=7,  # leaves 5 of the 50 names out of training, the nearest to a tenth
         ),
-        model=ModelConfig(base="small", freeze_convolution=False),
-        # From scratch on minutes of audio: many small steps, and augmentation alone as regularisation.
-        training=TrainingConfig(num_epochs=4, learning_rate=2.5e-3, batch_s=12, dropout=0.0, mask_time_prob=0.0),
+        model=ModelConfig(base="shipped"),
+        training=TrainingConfig(num_epochs=4, learning_rate=5e-4, batch_s=12, dropout=0.1, mask_time_prob=0.05),
         tuning=TuningConfig(
             num_trials=4,
-            num_epochs=3,
-            frozen_layers=(0, 1, 2, 3),
-            min_learning_rate=1e-3,
-            max_learning_rate=4e-3,
+            num_epochs=2,
+            frozen_layers=(0, 2, 4, 5),
+            min_learning_rate=2e-4,
+            max_learning_rate=2e-3,
             clip_fraction=0.5,
         ),
         # Of the 4 logical CPUs that a laptop's Ray is given, two workers must leave room for the drivers.
