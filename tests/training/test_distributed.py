@@ -4,8 +4,8 @@ import dataclasses
 import pickle
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -34,16 +34,18 @@ def config(tmp_path_factory, training_config):
     vocabulary = Vocabulary(LIBRISPEECH)
     save_model(folder, build_small(vocabulary, seed=3), make_processor(vocabulary), {})
     config = training_config(base=str(folder), frozen_layers=2, num_epochs=4, checkpoint_steps=1, mask_time_prob=0.2, cache_prefix="on")
-    # One worker a node: the head has four CPUs, the node that will be lost three.
+    # One worker a node: the head has four CPUs, the others three.
     return dataclasses.replace(config, cluster=dataclasses.replace(config.cluster, num_workers=2, cpus_per_worker=2.5, cpus_per_task=0.5))
 
 
 @pytest.fixture
-def node(local_ray):
-    node = local_ray.add_node(num_cpus=3)
-    yield node
-    for node in list(local_ray.worker_nodes):
-        local_ray.remove_node(node)
+def nodes(local_ray):
+    """Two beside the head: one to lose, one to take its place."""
+    nodes = [local_ray.add_node(num_cpus=3) for _ in range(2)]
+    yield nodes
+    for node in nodes:
+        if node in local_ray.worker_nodes:
+            local_ray.remove_node(node)
 
 
 def wait_for(condition, seconds=180):
@@ -63,12 +65,17 @@ def num_checkpoints(run):
 num_checkpoints.seen = {}
 
 
-def rank_on(node):
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    return next((worker for worker in raylet.children(recursive=True) if "RayTrainWorker" in " ".join(worker.cmdline())), None)
+def find_rank(nodes):
+    """A training worker on one of the nodes, and that node."""
+    for node in nodes:
+        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+        for worker in raylet.children(recursive=True):
+            if "RayTrainWorker" in " ".join(worker.cmdline()):
+                return worker, node
+    raise AssertionError("no node holds a training worker")
 
 
-def test_a_rank_a_driver_and_a_node_are_lost_and_the_weights_are_the_same(local_ray, node, config, tiny_corpus, six_names, tmp_path):
+def test_a_rank_a_driver_and_a_node_are_lost_and_the_weights_are_the_same(local_ray, nodes, config, tiny_corpus, six_names, tmp_path):
     undisturbed = train_distributed(config, str(tiny_corpus), six_names, str(tmp_path / "undisturbed"))
     run = tmp_path / "disturbed"
     arguments = (config, str(tiny_corpus), six_names, str(run))
@@ -77,7 +84,7 @@ def test_a_rank_a_driver_and_a_node_are_lost_and_the_weights_are_the_same(local_
     command = [sys.executable, "-c", KILLED_DRIVER, local_ray.address, str(tmp_path / "arguments")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as driver:
         wait_for(lambda: num_checkpoints(run) >= 2)
-        rank_on(node).kill()
+        find_rank(nodes)[0].kill()
         before = num_checkpoints(run)
         wait_for(lambda: num_checkpoints(run) >= before + 2)
         driver.kill()
@@ -86,14 +93,13 @@ def test_a_rank_a_driver_and_a_node_are_lost_and_the_weights_are_the_same(local_
     def lose_node():
         before = num_checkpoints(run)
         wait_for(lambda: num_checkpoints(run) >= before + 2)
-        local_ray.remove_node(node, allow_graceful=False)
+        local_ray.remove_node(find_rank(nodes)[1], allow_graceful=False)
         assert not (run / "model").exists()
 
-    losing = threading.Thread(target=lose_node)
-    losing.start()
-    replacing = threading.Timer(0, lambda: (losing.join(), local_ray.add_node(num_cpus=3)))
-    replacing.start()
-    resumed = train_distributed(*arguments)
+    with ThreadPoolExecutor(1) as thread:
+        losing = thread.submit(lose_node)
+        resumed = train_distributed(*arguments)
+        losing.result()
     straight, again = (load_model(trained.model_uri)[0].state_dict() for trained in (undisturbed, resumed))
     assert straight.keys() == again.keys()
     assert all(torch.equal(straight[name], again[name]) for name in straight)
