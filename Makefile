@@ -1,9 +1,10 @@
 # Everything that a newcomer types. `make demo` needs Python 3.11 and pip, no GPU and no system package.
 PYTHON ?= python3.11
 STORAGE ?= $(CURDIR)/build/demo
+LEXICON ?= top500
 VENV := $(CURDIR)/.venv
 PY := $(VENV)/bin/python
-BENCHMARKS := ranking synthesis
+BENCHMARKS := ranking synthesis training
 export RAY_USAGE_STATS_ENABLED := 0
 
 .PHONY: install demo serve test bench
@@ -22,8 +23,8 @@ demo: install
 	@$(PY) -c "import json, sys; print(json.dumps(json.load(open(sys.argv[1]))))" $(STORAGE)/result.json
 
 serve: install
-	@test -f $(STORAGE)/serve.yaml || { echo "there is no model yet: run make demo first" >&2; exit 2; }
-	$(PY) -m jobs.local -- serve run $(STORAGE)/serve.yaml
+	@if test -f $(STORAGE)/serve.yaml; then $(PY) -m jobs.local -- serve run $(STORAGE)/serve.yaml; \
+	else $(PY) -m jobs.local -- serve run serve.app:build model=shipped lexicon=$(LEXICON); fi
 
 test: install
 	$(PY) -m pytest

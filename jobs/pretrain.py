@@ -10,6 +10,8 @@ import sys
 
 from drugasr import storage
 from drugasr.acoustic.shipping import ship
+from drugasr.evaluation.calibrating import calibrate
+from drugasr.lexicon.reading import read_lexicon
 from jobs import synthesize, train
 from jobs.command import run_job
 from jobs.flags import parser_of
@@ -30,6 +32,8 @@ def job(config, arguments) -> dict:
         command = shlex.join(["python", "-m", "jobs.pretrain", *sys.argv[1:]])
         data_card = storage.read_bytes(storage.join(made["corpus"], "README.md"))
         trained["shipped_bytes"] = ship(trained["model"], data_card, arguments.ship, {"command": command})
+        # For the list that it serves when no other is named: the other names of the validation voices are outside of it.
+        calibrate(arguments.ship, made["corpus"], read_lexicon("top500"), config.cluster)
     return made | trained
 
 

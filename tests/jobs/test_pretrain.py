@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import safe_open
 
 from drugasr import storage
+from drugasr.acoustic.folder import load_model
 from jobs import pretrain
 from jobs.flags import config_of
 
@@ -47,5 +50,16 @@ def test_it_speaks_and_trains_once(arguments, tmp_path):
     assert facts["data_hash"] == first["data_hash"]
     assert facts["config"]["corpus"]["unseen_names"] == ["lasix"]
     assert first["metrics"]["epoch"] == 1
+    arguments.ship = str(tmp_path / "shipped")
     second = pretrain.job(config, arguments)
+    num_bytes = second.pop("shipped_bytes")
     assert second == first | {"clips_made": 0}
+    assert num_bytes < 0.6 * (Path(first["model"]) / "model.safetensors").stat().st_size
+    with safe_open(tmp_path / "shipped" / "model.safetensors", "pt") as stored:
+        assert {stored.get_tensor(name).dtype for name in stored.keys()} == {torch.float16}
+    # The same model, as far as half the bits go, with its cards and where it comes from.
+    whole, half = (load_model(folder)[0].state_dict() for folder in (first["model"], arguments.ship))
+    assert all(half[name].dtype == torch.float32 and torch.allclose(half[name], whole[name], atol=1e-3, rtol=1e-3) for name in whole)
+    shipped = storage.read_json(str(tmp_path / "shipped" / "drugasr.json"))
+    assert shipped["command"].startswith("python -m jobs.pretrain") and shipped["calibration"]
+    assert (tmp_path / "shipped" / "DATA.md").read_bytes() == (tmp_path / "storage" / "corpus" / "README.md").read_bytes()

@@ -17,8 +17,8 @@ from drugasr.training.clips import read_clips
 from drugasr.training.loop import train
 from drugasr.training.workers import Workers
 
-# One step an epoch, so that the training loss of an epoch is that of a step; 12 clips in steps of up to 30 s.
-ONE_STEP = {"num_epochs": 8, "batch_s": 30.0}
+# Fifty steps, two an epoch, which leave no rank without a clip.
+MANY_STEPS = {"num_epochs": 25, "batch_s": 4.0}
 # Several steps an epoch, of which some are too small for two ranks.
 SMALL_STEPS = {"num_epochs": 2, "batch_s": 1.9}
 
@@ -49,7 +49,7 @@ def run_rank(rank, size, port, folder, configs, corpus_uri, lexicon):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, training_config, tiny_corpus, six_names):
     """What every rank reported and the weights of the last epoch, by number of processes and number of the configuration."""
-    configs = [training_config(**steps, dropout=0.0, mask_time_prob=0.0, learning_rate=3e-4) for steps in (ONE_STEP, SMALL_STEPS)]
+    configs = [training_config(**steps, dropout=0.0, mask_time_prob=0.0, learning_rate=3e-4) for steps in (MANY_STEPS, SMALL_STEPS)]
     answers = {}
     for size in (1, 2):
         folder = tmp_path_factory.mktemp("ranks")
@@ -67,11 +67,11 @@ def run(tmp_path_factory, training_config, tiny_corpus, six_names):
     return answers
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["one step an epoch", "steps smaller than the ranks"])
+@pytest.mark.parametrize("number", [0, 1], ids=["fifty steps", "steps smaller than the ranks"])
 def test_two_processes_learn_what_one_does(run, number):
     (alone,), weights = run[1, number]
     pair, shared_weights = run[2, number]
-    assert len(alone["history"]) == (ONE_STEP, SMALL_STEPS)[number]["num_epochs"]
+    assert len(alone["history"]) == (MANY_STEPS, SMALL_STEPS)[number]["num_epochs"]
     for rank in pair:
         for one, two in zip(alone["history"], rank["history"], strict=True):
             assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-4)
@@ -92,13 +92,17 @@ def test_rank_0_alone_writes_and_sums_run_over_both(run):
     assert [rank["sums"] for rank in pair] == [[2.0, 1.0]] * 2
 
 
-def test_the_small_steps_leave_a_rank_without_a_clip(training_config, tiny_corpus):
-    """Else the second configuration would test nothing."""
-    config = training_config(**SMALL_STEPS)
-    clips = read_clips(str(tiny_corpus), "train", Vocabulary(LIBRISPEECH), config.training, frame_s=0.02)
-    steps = [step for epoch in (0, 1) for step in plan_steps(clips.durations_s, config.training.batch_s, seed=config.training.seed, epoch=epoch)]
-    assert min(map(len, steps)) == 1
-    assert max(map(len, steps)) > 2
+def test_the_steps_are_as_many_and_as_small_as_they_are_meant_to_be(training_config, tiny_corpus):
+    """Else the configurations would test nothing."""
+    sizes = []
+    for settings in (MANY_STEPS, SMALL_STEPS):
+        config = training_config(**settings).training
+        clips = read_clips(str(tiny_corpus), "train", Vocabulary(LIBRISPEECH), config, frame_s=0.02)
+        plans = [plan_steps(clips.durations_s, config.batch_s, seed=config.seed, epoch=epoch) for epoch in range(config.num_epochs)]
+        sizes.append([len(step) for plan in plans for step in plan])
+    many, small = sizes
+    assert len(many) >= 50 and min(many) >= 2
+    assert min(small) == 1 and max(small) > 2
 
 
 def test_one_process_needs_no_group():
