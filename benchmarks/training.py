@@ -120,7 +120,7 @@ def hubert_base(folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=presets.mini().model.base, help="the small model to start from (default: that of the preset mini)")
-    parser.add_argument("--clips", type=int, default=1000, help="training clips of the small model; the large one hears a twentieth")
+    parser.add_argument("--clips", type=int, default=1000, help="training clips of the small model; the large one hears a sixth")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--size", choices=("mini", "base", "all"), default="all")
     arguments = parser.parse_args()
@@ -137,7 +137,7 @@ def main() -> None:
             task = Task(base=str(folder), frozen_layers=layers - 2, corpus=corpus, lexicon=lexicon, num_clips=num_clips)
             comparisons += compare(f"mini, {layers - 2} of {layers} layers frozen", task, arguments.runs)
         if arguments.size in ("base", "all"):
-            corpus, lexicon, num_clips = make_corpus(Path(scratch) / "base", max(8, arguments.clips // 20))
+            corpus, lexicon, num_clips = make_corpus(Path(scratch) / "base", max(8, arguments.clips // 6))
             task = Task(base=hubert_base(Path(scratch) / "hubert"), frozen_layers=10, corpus=corpus, lexicon=lexicon, num_clips=num_clips)
             comparisons += compare("hubert-base, 10 of 12 layers frozen", task, max(1, arguments.runs // 2))
     show(comparisons)

@@ -58,7 +58,8 @@ def check_training(config: Config) -> None:
     cluster = config.cluster
     worker = {"CPU": cluster.cpus_per_worker} | ({"GPU": cluster.gpus_per_worker} if cluster.gpus_per_worker else {})
     check_unit("one training worker", worker)
-    check_capacity(f"a training with {cluster.num_workers} workers", {name: cluster.num_workers * n for name, n in worker.items()})
+    num_workers = cluster.min_workers or cluster.num_workers
+    check_capacity(f"a training with {num_workers} workers", {name: num_workers * n for name, n in worker.items()})
     if config.training.augmentation != "none":
         check_unit("one task of training.augmentation", {"CPU": cluster.cpus_per_task})
         check_capacity(

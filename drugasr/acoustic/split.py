@@ -24,10 +24,11 @@ _TOLERANCE = 1e-4
 class Split:
     """`model`, in evaluation mode for now, cut at `depth`. Its halves run in the mode that it will be in."""
 
-    def __init__(self, model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int) -> None:
+    def __init__(self, model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int, can_pad_waves: bool | None = None) -> None:
+        """`can_pad_waves` is what `drugasr.acoustic.model.can_pad` says of the model; None asks it."""
         self.model, self.processor, self.depth = model, processor, depth
         self.top = Top(model, depth)
-        self._can_pad_waves = can_pad(model, processor)
+        self._can_pad_waves = can_pad(model, processor) if can_pad_waves is None else can_pad_waves
         # Behind the positional convolution, padding is masked in every family.
         self.can_pad_states = depth > 0 or self._can_pad_waves or self._states_can_be_padded()
 
@@ -86,8 +87,8 @@ class Whole(torch.nn.Module):
         return self.model(input_values, attention_mask=attention_mask).logits
 
 
-def deepest_cut(model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int) -> int:
-    """The deepest cut, at most `depth`, whose halves together give the model's own logits on a second of noise.
+def cut(model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int) -> Split:
+    """The model cut as deep as can be, at most at `depth`, so that its halves together give its own logits on a second of noise.
 
     WavLM, whose layers share what the first one computes, can be cut behind the convolution alone.
     """
@@ -97,14 +98,15 @@ def deepest_cut(model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int
     try:
         with torch.no_grad():
             logits_1TV = model(**prepare_inputs(processor, [wave_S]).to(model.device)).logits
-            for cut in (depth, 0):
-                split = Split(model, processor, cut)
+            pads = can_pad(model, processor)
+            for deepest in (depth, 0):
+                split = Split(model, processor, deepest, pads)
                 try:
                     again_1TV = split.top(*pad_states(split.prefix([wave_S])))
                 except (AttributeError, RuntimeError, TypeError):  # a layer lacks what one under it computes
                     continue
                 if torch.allclose(again_1TV, logits_1TV, atol=_TOLERANCE * float(logits_1TV.abs().max())):
-                    return cut
+                    return split
     finally:
         for module, mode in training.items():
             module.training = mode

@@ -20,7 +20,7 @@ from drugasr.acoustic.freezing import freeze, freezing_table, set_training_mode
 from drugasr.acoustic.model import frame_s
 from drugasr.acoustic.precision import uses_bf16
 from drugasr.acoustic.small import SIZES, equalise_front_end
-from drugasr.acoustic.split import Split, deepest_cut
+from drugasr.acoustic.split import cut
 from drugasr.config import Config
 from drugasr.corpus.manifest import Manifest
 from drugasr.corpus.reading import read_split
@@ -106,7 +106,7 @@ class _Training:
         self.model.eval().to(workers.device)
         split = None
         if config.model.freeze_convolution or config.model.frozen_layers:
-            split = Split(self.model, self.processor, deepest_cut(self.model, self.processor, config.model.frozen_layers))
+            split = cut(self.model, self.processor, config.model.frozen_layers)
         states = None if prefix_uri is None else open_states(prefix_uri, corpus_uri, self.settings.clip_fraction)
         plain = replace(config, training=replace(self.settings, augmentation="none"))
 

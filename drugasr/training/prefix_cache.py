@@ -20,7 +20,7 @@ from pyarrow import fs
 from drugasr import audio, storage
 from drugasr.acoustic.folder import start_model
 from drugasr.acoustic.prefix_cost import prefix_names
-from drugasr.acoustic.split import Split, deepest_cut
+from drugasr.acoustic.split import Split, cut
 from drugasr.corpus.manifest import Manifest
 from drugasr.corpus.reading import read_file
 from drugasr.errors import StorageError, TrainingError
@@ -67,12 +67,13 @@ class PrefixBuilder:
     def __init__(self, base: str, seed: int, depths: Sequence[int], corpus_uri: str, cache_uri: str) -> None:
         model, processor, _ = start_model(base, seed)
         model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-        cuts = [deepest_cut(model, processor, depth) for depth in depths]
-        self._splits = {cut: Split(model, processor, cut) for cut in sorted(cuts)}
+        splits = [cut(model, processor, depth) for depth in depths]
+        cuts = [split.depth for split in splits]
+        self._splits = dict(sorted(zip(cuts, splits, strict=True)))
         names = prefix_names(model, processor, max(cuts))
         self._folders = [storage.join(cache_uri, name) for name in names]
         self._device, self._corpus_uri = model.device, corpus_uri
-        self.folders = [self._folders[cut] for cut in cuts]
+        self.folders = [self._folders[depth] for depth in cuts]
         """Where the files of each of `depths` are."""
 
     def build(self, file: CacheFile) -> int:

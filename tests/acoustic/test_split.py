@@ -8,7 +8,7 @@ from tiny_families import FAMILIES, tiny_model
 from drugasr.acoustic.folder import make_processor
 from drugasr.acoustic.freezing import freeze, set_training_mode
 from drugasr.acoustic.model import num_frames_of, prepare_inputs
-from drugasr.acoustic.split import Split, deepest_cut, pad_states
+from drugasr.acoustic.split import Split, cut, pad_states
 from drugasr.acoustic.vocabulary import LIBRISPEECH, Vocabulary
 from drugasr.config import ModelConfig
 
@@ -42,7 +42,7 @@ def test_a_cut_model_is_the_whole_one(family, depth, processor, waves):
         with torch.no_grad():
             logits_TV = split.top(*pad_states(split.prefix([wave_S])))[0]
         assert (logits_TV - whole_logits(model, processor, wave_S)).abs().max() <= 1e-6
-    assert deepest_cut(model, processor, depth) == depth
+    assert cut(model, processor, depth).depth == depth
 
 
 @pytest.mark.parametrize("depth", range(4))
@@ -108,8 +108,8 @@ def test_masks_at_the_cut_hide_frames_in_training_alone(processor, waves):
 @pytest.mark.parametrize("family", ["wavlm-large", "wavlm-base"])
 def test_a_model_whose_layers_share_is_cut_behind_the_convolution(family, processor, waves):
     model = tiny_model(family)
-    assert deepest_cut(model, processor, 2) == 0
-    split = Split(model, processor, 0)
+    split = cut(model, processor, 2)
+    assert split.depth == 0
     with torch.no_grad():
         logits_TV = split.top(*pad_states(split.prefix(waves[:1])))[0]
     assert (logits_TV - whole_logits(model, processor, waves[0])).abs().max() <= 1e-6
