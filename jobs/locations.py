@@ -3,14 +3,15 @@
 import os
 from dataclasses import replace
 
+from drugasr.acoustic.shipped import SHIPPED
 from drugasr.config import Config
 from drugasr.errors import InputError
 from drugasr.lexicon.reading import TIERS
 
 
 def location_of(flag: str, value: str) -> str:
-    """An absolute path or a URI. Raises InputError for a relative path in a copy that Ray will delete."""
-    if "://" in value:
+    """An absolute path, a URI or `shipped`. Raises InputError for a relative path in a copy that Ray will delete."""
+    if "://" in value or value == SHIPPED:
         return value.rstrip("/")
     path = os.path.expanduser(value)
     if not os.path.isabs(path) and "/working_dir_files/" in f"{os.getcwd()}/":
