@@ -27,7 +27,7 @@ serve: install
 	else $(PY) -m jobs.local -- serve run serve.app:build model=shipped lexicon=$(LEXICON); fi
 
 test: install
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 bench: install
 	@for name in $(BENCHMARKS); do $(PY) -m benchmarks.$$name || exit; done

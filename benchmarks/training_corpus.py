@@ -14,7 +14,7 @@ from drugasr.lexicon.drug import Lexicon
 from drugasr.lexicon.reading import read_lexicon
 from drugasr.voices.voice import engine
 
-_VALIDATION_NAMES = 20
+_MAX_VALIDATION_NAMES = 20
 
 
 def make_corpus(folder: Path, num_clips: int) -> tuple[str, Lexicon, int]:
@@ -25,7 +25,7 @@ def make_corpus(folder: Path, num_clips: int) -> tuple[str, Lexicon, int]:
     lexicon = Lexicon("benchmark", names.drugs[:num_names])
     config = CorpusConfig(
         train_voices=voices, validation_voices=("espeak:en-us+Annie",), test_voices=("espeak:en-us+f5",), augmentation="none", unseen_fraction=0.0,
-        draws_by_engine={"espeak": num_clips / num_names}, max_names={"validation": _VALIDATION_NAMES, "test": 1}, num_outsiders=0,
+        draws_by_engine={"espeak": num_clips / num_names}, max_names={"validation": min(_MAX_VALIDATION_NAMES, max(2, num_clips // 10)), "test": 1}, num_outsiders=0,
         rates=(0.85, 1.0, 1.2),
     )  # fmt: skip
     maker = ClipMaker({"espeak": engine("espeak")})
