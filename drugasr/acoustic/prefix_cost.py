@@ -58,10 +58,10 @@ class PrefixCost:
         )
 
 
-def prefix_names(model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int) -> list[str]:
-    """Names of the prefixes of depth 0 to `depth`, each made from all the weights in it and how audio is prepared."""
+def prefix_names(model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int, precision: str = "fp32") -> list[str]:
+    """Names of the prefixes of depth 0 to `depth`, each made from all the weights in it, how audio is prepared and the arithmetic."""
     base = model.base_model
-    name = fingerprint(_VERSION, processor.feature_extractor.to_dict(), _digest([base.feature_extractor]))
+    name = fingerprint(_VERSION, precision, processor.feature_extractor.to_dict(), _digest([base.feature_extractor]))
     names = [name]
     for i in range(depth):
         modules = [base.encoder.layers[i]]

@@ -28,6 +28,8 @@ class Split:
         """`can_pad_waves` is what `drugasr.acoustic.model.can_pad` says of the model; None asks it."""
         self.model, self.processor, self.depth = model, processor, depth
         self.top = Top(model, depth)
+        self.uses_bf16 = False
+        """Whether the prefix computes in bfloat16; the top's arithmetic is its caller's."""
         self._can_pad_waves = can_pad(model, processor) if can_pad_waves is None else can_pad_waves
         # Behind the positional convolution, padding is masked in every family.
         self.can_pad_states = depth > 0 or self._can_pad_waves or self._states_can_be_padded()
@@ -36,7 +38,8 @@ class Split:
     def prefix(self, waves: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """States [T, C] of each clip [S], on the model's device."""
         batches = [list(waves)] if self._can_pad_waves else [[wave_S] for wave_S in waves]
-        return self.extend([state_TC for batch in batches for state_TC in self._features(batch)], start=0)
+        with self._autocast():
+            return self.extend([state_TC for batch in batches for state_TC in self._features(batch)], start=0)
 
     @torch.no_grad()
     def extend(self, states: Sequence[torch.Tensor], start: int) -> list[torch.Tensor]:
@@ -44,8 +47,12 @@ class Split:
         if start == self.depth:
             return list(states)
         batches = [list(states)] if start > 0 or self._can_pad_waves else [[state_TC] for state_TC in states]
-        deeper = [deeper_TC for batch in batches for deeper_TC in _run_layers(self.model, *pad_states(batch), start, self.depth, is_top=False)]
+        with self._autocast():
+            deeper = [deeper_TC for batch in batches for deeper_TC in _run_layers(self.model, *pad_states(batch), start, self.depth, is_top=False)]
         return [deeper_TC[: len(state_TC)] for deeper_TC, state_TC in zip(deeper, states, strict=True)]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.uses_bf16)
 
     @torch.no_grad()
     def _states_can_be_padded(self) -> bool:

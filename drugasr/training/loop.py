@@ -104,9 +104,11 @@ class _Training:
             equalise_front_end(self.model, [self.clips.wave(i) for i in range(min(len(self.clips), _NUM_EQUALISING_CLIPS))])
         freeze(self.model, config.model, uses_masking=self.settings.mask_time_prob > 0)
         self.model.eval().to(workers.device)
+        self.uses_bf16 = uses_bf16(self.model, self.processor, self.settings.precision)
         split = None
         if config.model.freeze_convolution or config.model.frozen_layers:
             split = cut(self.model, self.processor, config.model.frozen_layers)
+            split.uses_bf16 = self.uses_bf16
         states = None if prefix_uri is None else open_states(prefix_uri, corpus_uri, self.settings.clip_fraction)
         plain = replace(config, training=replace(self.settings, augmentation="none"))
 
@@ -119,7 +121,6 @@ class _Training:
         self.validator = Validator(
             validation_clips, inputs_of(validation_clips, TrainingWaves(validation_clips, plain)), lexicon, self.vocabulary, self.settings.batch_s
         )
-        self.uses_bf16 = uses_bf16(self.model, self.processor, self.settings.precision)
         if self.settings.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.replica = workers.wrap(self.inputs.trained_part)

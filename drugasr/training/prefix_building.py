@@ -43,7 +43,7 @@ def build_prefixes(config: Config, corpus_uri: str, root_uri: str, depths: Seque
     prepare_ray_data()
     built = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Builder,
-        fn_constructor_args=(config.model.base, training.seed, tuple(depths), corpus_uri, storage.join(root_uri, _FOLDER)),
+        fn_constructor_args=(config.model.base, training.seed, tuple(depths), corpus_uri, storage.join(root_uri, _FOLDER), training.precision),
         compute=ActorPoolStrategy(min_size=1, max_size=num_actors),
         num_cpus=needed["CPU"],
         num_gpus=needed.get("GPU"),
@@ -59,10 +59,10 @@ def build_prefixes(config: Config, corpus_uri: str, root_uri: str, depths: Seque
 class _Builder:
     """An actor that loads the model once."""
 
-    def __init__(self, base: str, seed: int, depths: Sequence[int], corpus_uri: str, cache_uri: str) -> None:
+    def __init__(self, base: str, seed: int, depths: Sequence[int], corpus_uri: str, cache_uri: str, precision: str) -> None:
         from drugasr.training.prefix_cache import PrefixBuilder  # torch; Ray has set its threads to the actor's CPUs
 
-        self._builder = PrefixBuilder(base, seed, depths, corpus_uri, cache_uri)
+        self._builder = PrefixBuilder(base, seed, depths, corpus_uri, cache_uri, precision)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         from drugasr.training.prefix_cache import CacheFile

@@ -19,6 +19,7 @@ from pyarrow import fs
 
 from drugasr import audio, storage
 from drugasr.acoustic.folder import start_model
+from drugasr.acoustic.precision import uses_bf16
 from drugasr.acoustic.prefix_cost import prefix_names
 from drugasr.acoustic.split import Split, cut
 from drugasr.corpus.manifest import Manifest
@@ -64,13 +65,17 @@ def open_states(prefix_uri: str, corpus_uri: str, clip_fraction: float) -> "Cach
 class PrefixBuilder:
     """Computes the files of some depths, each from the deepest depth that the cache has of it already."""
 
-    def __init__(self, base: str, seed: int, depths: Sequence[int], corpus_uri: str, cache_uri: str) -> None:
+    def __init__(self, base: str, seed: int, depths: Sequence[int], corpus_uri: str, cache_uri: str, precision: str = "fp32") -> None:
+        """`precision` is `training.precision`: what it wants is in the name of the folder, what the hardware has is not."""
         model, processor, _ = start_model(base, seed)
         model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
         splits = [cut(model, processor, depth) for depth in depths]
         cuts = [split.depth for split in splits]
         self._splits = dict(sorted(zip(cuts, splits, strict=True)))
-        names = prefix_names(model, processor, max(cuts))
+        in_bf16 = uses_bf16(model, processor, precision)
+        for split in splits:
+            split.uses_bf16 = in_bf16
+        names = prefix_names(model, processor, max(cuts), precision)
         self._folders = [storage.join(cache_uri, name) for name in names]
         self._device, self._corpus_uri = model.device, corpus_uri
         self.folders = [self._folders[depth] for depth in cuts]
@@ -112,7 +117,7 @@ class PrefixBuilder:
         for start in range(0, len(order), _BATCH_CLIPS):
             chosen = order[start : start + _BATCH_CLIPS]
             for i, state_TC in zip(chosen, compute([inputs[i] for i in chosen]), strict=True):
-                answers[i] = state_TC.cpu().numpy().astype(np.float16)
+                answers[i] = state_TC.float().cpu().numpy().astype(np.float16)
         return answers
 
 

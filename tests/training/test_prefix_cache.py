@@ -47,6 +47,20 @@ def test_the_cache_holds_what_the_prefix_computes(base, tiny_corpus, tmp_path, d
         assert np.allclose(states[row["id"]], expected_TC.numpy(), rtol=2e-3, atol=2e-3)
 
 
+def test_a_prefix_in_bf16_has_a_folder_of_its_own_and_is_as_far_off_as_bf16_is(base, tiny_corpus, tmp_path):
+    folders = {}
+    for precision in ("fp32", "bf16"):
+        builder = PrefixBuilder(base, 0, [2], str(tiny_corpus), str(tmp_path), precision)
+        (folders[precision],) = builder.folders
+        for file in plan_files(str(tiny_corpus), 1.0):
+            builder.build(file)
+    assert folders["fp32"] != folders["bf16"]
+    exact, rough = (open_states(folder, str(tiny_corpus), 1.0) for folder in folders.values())
+    for row in read_split(str(tiny_corpus), "train", ["id"]).to_pylist():
+        exact_TC, rough_TC = exact[row["id"]].astype(np.float32), rough[row["id"]].astype(np.float32)
+        assert 1e-5 < np.sqrt(np.mean((rough_TC - exact_TC) ** 2)) / exact_TC.std() < 0.03
+
+
 def test_what_is_there_is_not_computed_again(base, tiny_corpus, tmp_path):
     folders, num_first = build(base, tiny_corpus, tmp_path, [1, 2])
     assert build(base, tiny_corpus, tmp_path, [1, 2]) == (folders, 0)
