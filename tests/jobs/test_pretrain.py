@@ -9,6 +9,7 @@ from safetensors import safe_open
 
 from drugasr import storage
 from drugasr.acoustic.folder import load_model
+from drugasr.lexicon.reading import read_lexicon
 from jobs import pretrain
 from jobs.flags import config_of
 
@@ -23,12 +24,14 @@ unseen_names = ["lasix"]
 [training]
 num_epochs = 1
 """
-NAMES = "name\tkind\nmetformin\tgeneric\nlisinopril\tgeneric\nwarfarin\tgeneric\nlasix\tbrand\ntable\tword\n"
+NAMES = {"metformin": "generic", "lisinopril": "generic", "warfarin": "generic", "lasix": "brand", "table": "word"}
 
 
 @pytest.fixture
 def arguments(tmp_path):
-    (tmp_path / "names.tsv").write_text(NAMES)
+    # The ids are those of top500, for which a model that is to be shipped is calibrated.
+    ids = {drug.spoken: drug.id for drug in read_lexicon("top500").drugs}
+    (tmp_path / "names.tsv").write_text("\n".join(["name\tkind\tid", *(f"{name}\t{kind}\t{ids.get(name, name)}" for name, kind in NAMES.items())]) + "\n")
     (tmp_path / "settings.toml").write_text(SETTINGS)
     flags = {"--config": "settings.toml", "--lexicon": "names.tsv", "--storage": "storage"}
     return pretrain.parser().parse_args([part for flag, name in flags.items() for part in (flag, str(tmp_path / name))])

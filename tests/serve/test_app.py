@@ -67,7 +67,6 @@ def test_the_served_list_is_read_as_the_trained_one(model, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ({}, "model"),
         ({"modle": "x"}, "modle"),
         ({"num_replicas": "0"}, "num_replicas=0"),
         ({"num_replicas": "two"}, "num_replicas=two"),
@@ -76,7 +75,12 @@ def test_the_served_list_is_read_as_the_trained_one(model, tmp_path):
 )
 def test_bad_arguments(model, args, message):
     with pytest.raises(ConfigError, match=message):
-        build({"model": str(model), **args} if args else {})
+        build({"model": str(model), **args})
+
+
+def test_the_shipped_model_is_served_where_none_is_named():
+    assert build({}) is not None
+    assert build({"model": "shipped", "lexicon": "quick50"}) is not None
 
 
 def test_shipped_config_is_what_serve_deploys(pytestconfig):

@@ -61,7 +61,7 @@ def training_config() -> Callable[..., Config]:
     def make(**changes) -> Config:
         mini = presets.mini()
         model_fields = {field.name for field in dataclasses.fields(ModelConfig)}
-        values = {"num_epochs": 2, "learning_rate": 1e-3, "batch_s": 3.0, "warmup_fraction": 0.2, "hold_fraction": 0.4, "precision": "fp32"} | changes
+        values = {"base": "small", "freeze_convolution": False, "num_epochs": 2, "learning_rate": 1e-3, "batch_s": 3.0, "warmup_fraction": 0.2, "hold_fraction": 0.4, "precision": "fp32"} | changes
         model = {name: value for name, value in values.items() if name in model_fields}
         training = {name: value for name, value in values.items() if name not in model_fields}
         return dataclasses.replace(mini, model=dataclasses.replace(mini.model, **model), training=TrainingConfig(**training))
