@@ -55,7 +55,7 @@ class CorpusConfig:
     """The voice of joined doses in training; empty for the voice that says the name, as in the other splits."""
     recordings: str = ""
     """Folder or CSV manifest of real recordings that join the corpus (`drugasr.corpus.recordings`); empty for none."""
-    augmentation: Literal["none", "light", "clinic", "recipe2022"] = "light"
+    augmentation: Literal["none", "light", "clinic", "speaker", "recipe2022"] = "light"
     """The recipe that degrades copies of a training clip (`drugasr.corpus.augmentation`)."""
     noise_folder: str = ""
     """Folder of recorded noise that `clinic` mixes in, beside the noise that it makes; on every node. Empty for none."""
@@ -151,7 +151,7 @@ class TrainingConfig:
     """The mean of the weights of so many best epochs becomes the model, where it is better than the best; 1 for no mean."""
     patience: Annotated[int, Field(ge=0)] = 0
     """The training ends when so many epochs in a row brought nothing better; 0 for never."""
-    augmentation: Literal["none", "light", "clinic", "recipe2022"] = "none"
+    augmentation: Literal["none", "light", "clinic", "speaker", "recipe2022"] = "none"
     """Recipe that degrades half of the training clips anew in every epoch, on the fly, whether or not the corpus holds
     augmented copies too (`corpus.num_augmented = 0` leaves those out); the steps stay planned by the stored lengths."""
     mask_time_prob: Annotated[float, Field(ge=0, lt=1)] = 0.05

@@ -14,6 +14,7 @@ import audiomentations
 import numpy as np
 import soundfile
 
+from drugasr.audio import SAMPLE_RATE_HZ
 from drugasr.corpus.background import find_recordings
 from drugasr.corpus.clinic import clinic
 from drugasr.corpus.recipe_2022 import recipe_2022
@@ -53,6 +54,8 @@ def augment(wave_S: np.ndarray, recipe: str, seed: int, *, copy: int = 1, noise_
                 wave_S, drawn, snr_db = _light(wave_S)
             case "clinic":
                 wave_S, drawn, snr_db = clinic(wave_S, noise_folder)
+            case "speaker":
+                wave_S, drawn, snr_db = _speaker(wave_S)
             case "recipe2022":
                 wave_S, drawn, snr_db = recipe_2022(wave_S, copy)
             case _:
@@ -80,6 +83,15 @@ def _light(wave_S: np.ndarray) -> Degraded:
         return wave_S, drawn, None
     drawn["AddColorNoise"]["snr_db"] = snr_db
     return wave_S, drawn, snr_db
+
+
+def _speaker(wave_S: np.ndarray) -> Degraded:
+    """Someone else at another microphone: resampling makes the vocal tract longer or shorter, and the voice slower or faster with it."""
+    transforms = [
+        audiomentations.Resample(round(SAMPLE_RATE_HZ / 1.18), round(SAMPLE_RATE_HZ / 0.85), p=0.9),
+        audiomentations.SevenBandParametricEQ(min_gain_db=-8, max_gain_db=8, p=0.5),
+    ]
+    return *apply_transforms(transforms, wave_S), None
 
 
 def _digest(path: Path) -> str:

@@ -8,7 +8,7 @@ from drugasr import audio
 from drugasr.corpus.augmentation import augment, noise_version, recipe_version
 from drugasr.errors import ConfigError
 
-RECIPES = ("light", "clinic", "recipe2022")
+RECIPES = ("light", "clinic", "speaker", "recipe2022")
 
 
 def voiced(seconds: float = 1.0) -> np.ndarray:
@@ -105,6 +105,19 @@ def test_time_stretch_changes_the_length_and_gain_the_level(drawn_by_seed):
         wave_S, drawn, _ = augment(voiced(), "light", seed)
         factor = np.sqrt(np.mean(wave_S**2) / np.mean(voiced() ** 2))
         assert 20 * np.log10(factor) == pytest.approx(20 * np.log10(drawn["Gain"]["amplitude_ratio"]), abs=0.1)
+
+
+def test_another_speaker_is_higher_and_faster_or_lower_and_slower_by_one_factor():
+    tone_S = (0.1 * np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000)).astype(np.float32)
+    factors = []
+    for seed in range(40):
+        wave_S, drawn, _ = augment(tone_S, "speaker", seed)
+        if "Resample" in drawn:
+            factors.append(16_000 / drawn["Resample"]["target_sample_rate"])
+            spectrum = np.abs(np.fft.rfft(wave_S * np.hanning(len(wave_S))))
+            assert spectrum.argmax() * 16_000 / len(wave_S) == pytest.approx(1000 * factors[-1], rel=0.01)
+            assert len(wave_S) == pytest.approx(16_000 / factors[-1], rel=0.001)
+    assert 0.85 <= min(factors) < 0.9 and 1.1 < max(factors) <= 1.181
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
