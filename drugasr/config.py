@@ -4,6 +4,8 @@ The classes are frozen and validated on construction; a bad value raises pydanti
 which `drugasr.presets.load` turns into a ConfigError that names the field.
 """
 
+import dataclasses
+import math
 from dataclasses import field
 from typing import Annotated, Literal
 
@@ -15,6 +17,7 @@ settings = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+TrainingField = Literal["weight_decay", "mask_time_prob", "dropout", "augmentation", "batch_s", "warmup_fraction", "hold_fraction"]
 VoiceName = Annotated[str, Field(pattern=r"^[a-z0-9_]+:\S+$")]
 
 
@@ -179,6 +182,19 @@ class TuningConfig:
     min_learning_rate: PositiveFloat
     max_learning_rate: PositiveFloat
     """The learning rate is drawn log-uniformly between these two."""
+    choices: dict[TrainingField, Annotated[tuple[float | str, ...], Field(min_length=1)]] = field(default_factory=dict)
+    """Further fields of `training` that are searched, and the values to choose from: `{weight_decay = [0.0, 0.01]}`."""
+    searcher: Literal["hypercube", "random", "grid", "optuna"] = "hypercube"
+    """Where the next trial is tried: points spread evenly, drawn one by one, on a grid, or where Optuna's tree-structured Parzen
+    estimator expects the most of it after a quarter of the trials."""
+    num_workers: Annotated[int, Field(ge=0)] = 0
+    """Data-parallel workers of a trial; 0 for `cluster.num_workers`. With 1, for models that fit one device, a trial trains in its
+    own process, which saves the dozen seconds that a group of workers takes to start."""
+    max_failures: Annotated[int, Field(ge=0)] = 2
+    """A trial that was lost (a node, a process) goes on from its last epoch so many times."""
+    loggers: tuple[Literal["mlflow", "wandb"], ...] = ()
+    """Trackers that each trial's settings and metrics are sent to, beside TensorBoard; each must be installed, and takes its address
+    from its own environment variables."""
     grace_epochs: PositiveInt = 1
     """ASHA stops no trial before this many epochs."""
     reduction_factor: Annotated[int, Field(ge=2)] = 2
@@ -193,7 +209,14 @@ class TuningConfig:
     def _range(self):
         if self.min_learning_rate > self.max_learning_rate:
             raise ValueError(f"min_learning_rate {self.min_learning_rate} is above max_learning_rate {self.max_learning_rate}")
+        if self.searcher == "grid" and (least := self.num_combinations) > self.num_trials:
+            raise ValueError(f"a grid of {least} combinations, with one learning rate each, needs num_trials of {least} at least, not {self.num_trials}")
         return self
+
+    @property
+    def num_combinations(self) -> int:
+        """Of all that is searched but the learning rate."""
+        return math.prod(len(values) for values in (self.frozen_layers, *self.choices.values()))
 
 
 @settings
@@ -238,3 +261,10 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     serving: ServingConfig = field(default_factory=ServingConfig)
+
+    @model_validator(mode="after")
+    def _choices_are_valid(self):
+        for name, values in self.tuning.choices.items():
+            for value in values:
+                dataclasses.replace(self.training, **{name: value})  # raises what a wrong value of that field would
+        return self

@@ -12,7 +12,8 @@ DrugasrError              something went wrong; exit code 1
 ├── CapacityError         the request does not fit the cluster
 ├── StorageError          a location cannot be read or written
 ├── CorpusError           the corpus is missing, incomplete or fails its quality threshold
-└── TrainingError         training cannot go on (diverged, or no usable clip)
+└── TrainingError         training cannot go on (no usable clip, no checkpoint)
+    └── DivergedError     the loss is no longer a number
 """
 
 
@@ -70,6 +71,10 @@ class CorpusError(DrugasrError):
 
 
 class TrainingError(DrugasrError):
+    pass
+
+
+class DivergedError(TrainingError):
     pass
 
 

@@ -13,7 +13,7 @@ from drugasr.fingerprint import fingerprint
 from drugasr.lexicon.drug import Lexicon
 from drugasr.lexicon.reading import read_lexicon
 from drugasr.progress import say
-from drugasr.tuning.space import with_params
+from drugasr.tuning.space import without_params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class PipelineResult:
     """Clips that this run synthesised; the rest was there."""
     trials: int
     best: dict[str, Any]
-    """Chosen configuration: frozen_layers and learning_rate."""
+    """Chosen configuration: frozen_layers, learning_rate, and what else was searched."""
     report: str
     """URI of the search's report."""
     model: str
@@ -96,9 +96,11 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
 
 def search_name(config: Config, lexicon: Lexicon, data_hash: str) -> str:
     """Fingerprint of what determines a search: not what every trial sets for itself."""
-    same = with_params(config, {"frozen_layers": 0, "learning_rate": 1.0})
+    same = without_params(config)
     same = dataclasses.replace(same, training=dataclasses.replace(same.training, num_epochs=1, clip_fraction=1.0))
-    return fingerprint(*_determinants(same, lexicon, data_hash), config.tuning)
+    # How many trials run at once, and who looks on, may change while a search is resumed.
+    tuning = dataclasses.replace(config.tuning, max_concurrent=1, max_failures=0, loggers=())
+    return fingerprint(*_determinants(same, lexicon, data_hash), tuning)
 
 
 def training_name(config: Config, lexicon: Lexicon, data_hash: str) -> str:

@@ -61,6 +61,7 @@ def mini() -> Config:
             frozen_layers=(0, 2, 4, 5),
             min_learning_rate=2e-4,
             max_learning_rate=2e-3,
+            num_workers=1,
             clip_fraction=0.5,
         ),
         # Of the 4 logical CPUs that a laptop's Ray is given, two workers must leave room for the drivers.
@@ -76,7 +77,8 @@ def base() -> Config:
         model=ModelConfig(base="facebook/hubert-base-ls960", frozen_layers=8),
         training=TrainingConfig(num_epochs=10, learning_rate=1e-4, batch_s=100),
         tuning=TuningConfig(
-            num_trials=12, num_epochs=4, frozen_layers=(0, 4, 6, 8, 10, 11), min_learning_rate=1e-5, max_learning_rate=1e-3
+            num_trials=12, num_epochs=4, frozen_layers=(0, 4, 6, 8, 10, 11), min_learning_rate=1e-5, max_learning_rate=1e-3,
+            searcher="optuna", num_workers=1,
         ),
     )
 
@@ -89,7 +91,8 @@ def large() -> Config:
         model=ModelConfig(base="facebook/hubert-large-ls960-ft", frozen_layers=22),
         training=TrainingConfig(num_epochs=10, learning_rate=3e-5, batch_s=400),
         tuning=TuningConfig(
-            num_trials=16, num_epochs=4, frozen_layers=(12, 16, 18, 20, 22, 23), min_learning_rate=1e-6, max_learning_rate=3e-4
+            num_trials=16, num_epochs=4, frozen_layers=(12, 16, 18, 20, 22, 23), min_learning_rate=1e-6, max_learning_rate=3e-4,
+            searcher="optuna", num_workers=1, max_concurrent=4,
         ),
         cluster=ClusterConfig(num_workers=4, gpus_per_worker=1.0),
     )

@@ -49,8 +49,8 @@ def _connect() -> None:
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
         # On a loaded machine two trials' workers import torch for more than the 60 s of Ray, which then starts them anew, for ever.
         "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
+        "RAY_AIR_NEW_OUTPUT": "0",  # Tune's new output prints a table whatever its verbosity
+        **{"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"},
     }
     os.environ |= (defaults := defaults | {name: os.environ[name] for name in defaults if name in os.environ})
     if os.environ.get("RAY_ADDRESS", "").startswith("http"):

@@ -1,5 +1,6 @@
 """Which parameters train: everything above a depth counted from the bottom, where lexicon-specific hearing sits."""
 
+import torch
 from transformers import PreTrainedModel
 
 from drugasr.config import ModelConfig
@@ -38,7 +39,7 @@ def set_training_mode(model: PreTrainedModel) -> None:
     model.train()
     encoder = model.base_model
     for module in (encoder.feature_extractor, encoder.feature_projection, encoder.encoder.pos_conv_embed, *encoder.encoder.layers):
-        if not any(parameter.requires_grad for parameter in module.parameters()):
+        if not _trains(module):
             module.eval()
     # It has no parameters of its own, and stands under the first layer.
     encoder.encoder.dropout.train(encoder.encoder.layers[0].training)
@@ -47,11 +48,23 @@ def set_training_mode(model: PreTrainedModel) -> None:
 def freezing_table(model: PreTrainedModel) -> str:
     """What trains and what does not, for a person to read."""
     encoder = model.base_model
-    blocks = {"convolution": encoder.feature_extractor, "projection": encoder.feature_projection, "positions": encoder.encoder.pos_conv_embed}
-    blocks |= {f"layer {i + 1}": layer for i, layer in enumerate(encoder.encoder.layers)} | {"CTC head": model.lm_head}
+    layers = encoder.encoder.layers
+    # What is frozen is counted from the bottom, so that one height parts the layers.
+    num_frozen = sum(not _trains(layer) for layer in layers)
+    blocks = {"convolution": [encoder.feature_extractor], "projection": [encoder.feature_projection], "positions": [encoder.encoder.pos_conv_embed]}
+    blocks |= {_range(1, num_frozen): layers[:num_frozen], _range(num_frozen + 1, len(layers)): layers[num_frozen:], "CTC head": [model.lm_head]}
     lines = []
-    for name, block in blocks.items():
-        trained = any(parameter.requires_grad for parameter in block.parameters())
-        lines.append(f"  {name:<12} {sum(p.numel() for p in block.parameters()):>12,}  {'trained' if trained else 'frozen'}")
+    for name, modules in blocks.items():
+        if len(modules):
+            num_parameters = sum(p.numel() for module in modules for p in module.parameters())
+            lines.append(f"  {name:<12} {num_parameters:>12,}  {'trained' if any(map(_trains, modules)) else 'frozen'}")
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return "\n".join([*lines, f"  {trained:,} of {model.num_parameters():,} parameters train"])
+
+
+def _trains(module: torch.nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _range(first: int, last: int) -> str:
+    return f"layer {first}" if first == last else f"layers {first}-{last}"

@@ -16,7 +16,7 @@ from ray.train.torch import TorchTrainer
 from drugasr import presets, storage
 from drugasr.acoustic.facts import FACTS_FILE, read_facts
 from drugasr.config import Config
-from drugasr.errors import AudioError, ConfigError, DrugasrError, InputError, StorageError, TrainingError
+from drugasr.errors import AudioError, ConfigError, DivergedError, DrugasrError, InputError, StorageError, TrainingError
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
 from drugasr.training.checkpoint import STATE_FILE
@@ -68,13 +68,14 @@ def read_run(run_uri: str) -> tuple[Config, str]:
 
 
 def run_trainer(trainer: TorchTrainer, run_uri: str) -> ray.train.Result:
-    """`trainer.fit()`; what the workers refused on purpose comes back as a TrainingError with their words."""
+    """`trainer.fit()`; what the workers refused on purpose comes back as a TrainingError (DivergedError) with their words."""
     failure_uri = storage.join(run_uri, _FAILURE_FILE)
     if storage.exists(failure_uri):
         storage.delete_file(failure_uri)
     result = trainer.fit()
     if storage.exists(failure_uri):
-        raise TrainingError(storage.read_json(failure_uri)["error"])
+        failure = storage.read_json(failure_uri)
+        raise (DivergedError if failure["has_diverged"] else TrainingError)(failure["error"])
     return result
 
 
@@ -140,7 +141,7 @@ def _train_on_worker(arguments: dict[str, Any]) -> None:
         raise  # one rank's clip, or one node's noise or disk: returning would leave the others waiting in the all-reduce for ever
     except DrugasrError as error:
         # Every rank comes here, for the same reason. Raised, it would be tried again, in vain.
-        storage.write_json(storage.join(arguments["run_uri"], _FAILURE_FILE), {"error": str(error)})
+        storage.write_json(storage.join(arguments["run_uri"], _FAILURE_FILE), {"error": str(error), "has_diverged": isinstance(error, DivergedError)})
 
 
 def _export(checkpoint: Checkpoint, model_uri: str) -> None:

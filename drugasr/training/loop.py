@@ -24,7 +24,7 @@ from drugasr.acoustic.split import cut
 from drugasr.config import Config
 from drugasr.corpus.manifest import Manifest
 from drugasr.corpus.reading import read_split
-from drugasr.errors import TrainingError
+from drugasr.errors import DivergedError
 from drugasr.fingerprint import seed_of
 from drugasr.lexicon.drug import Lexicon
 from drugasr.progress import say
@@ -62,7 +62,7 @@ def train(
 
     Metrics of an epoch: epoch, train_loss, loss, cer, wer, top1, top5, blank_fraction, score,
     clips_per_s, padding_fraction, memory_mb, epoch_s; with `training.num_averaged` a last report is of the mean of the best
-    epochs. Raises TrainingError when the loss is no longer a number.
+    epochs. Raises DivergedError.
     """
     training = _Training(config, corpus_uri, lexicon, workers, map_in_order, prefix_uri)
     state = TrainingState() if resume_from is None else training.resume(resume_from)
@@ -210,7 +210,7 @@ class _Training:
             loss_sum += loss.item() / self.workers.size
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
         if not torch.isfinite(norm):  # the norm is of the averaged gradient: every rank sees it, none waits for another
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss is no longer a number at step {number + 1} of {num_steps}: lower training.learning_rate "
                 f"(it is {self.settings.learning_rate}) or raise training.warmup_fraction"
             )

@@ -12,6 +12,12 @@ class Workers:
     size: int = 1
     device: torch.device = torch.device("cpu")
 
+    @classmethod
+    def alone(cls, *, num_threads: int, use_gpu: bool) -> "Workers":
+        """This process, which computes with so many threads, or on the GPU that it sees."""
+        torch.set_num_threads(num_threads)
+        return cls(device=torch.device("cuda" if use_gpu else "cpu"))
+
     def sum(self, values: list[float]) -> list[float]:
         """Each value added up over the ranks."""
         if self.size == 1:

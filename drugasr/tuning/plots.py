@@ -6,7 +6,7 @@ lightness. A trial keeps its colour and its number (its rank) through all the pl
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 
 import matplotlib
@@ -99,6 +99,19 @@ def parameter_map(trials: Sequence[Trial]) -> str:
         axes.set_xlim(min(layers, default=0) - 0.6, max(layers, default=0) + 0.9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         return _svg(figure, "map", "Every trial by frozen layers and learning rate, coloured by its best top-1")
+
+
+def importance_bars(importances: Mapping[str, float]) -> str:
+    """A bar for each searched value: the share of the variance of top-1 that it explains."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.6, 0.8 + 0.42 * len(importances)), layout="constrained")
+        axes = figure.subplots()
+        names, shares = zip(*reversed(importances.items()))
+        bars = axes.barh([name.replace("_", " ") for name in names], [100 * share for share in shares], color=COLOURS[0], height=0.6)
+        axes.bar_label(bars, fmt="%.0f %%", padding=4, fontsize=8, color=_TEXT)
+        axes.set(xlabel="share of the variance of top-1, percent", xlim=(0, 110))
+        axes.grid(axis="y", visible=False)
+        return _svg(figure, "importance", "Share of the variance of top-1 that each searched value explains")
 
 
 def best_so_far(trials: Sequence[Trial]) -> str:

@@ -1,5 +1,6 @@
 """The page about a search: one HTML file that opens offline and asks the network for nothing."""
 
+import base64
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from drugasr.tuning import plots
-from drugasr.tuning.trial import Trial, leaderboard, metric
+from drugasr.tuning.mistakes import Mistakes
+from drugasr.tuning.trial import SEARCHED, Trial, leaderboard, metric, params_of
+
+_MAX_PAIRS = 20
 
 REFERENCE = (
     "For comparison: the 2022 project that this one follows reported its best results from training the last "
@@ -18,11 +22,20 @@ REFERENCE = (
 )
 
 
-def render(trials: Iterable[Trial], *, title: str, facts: Mapping[str, object], notes: Iterable[str] = ()) -> str:
+def render(
+    trials: Iterable[Trial],
+    *,
+    title: str,
+    facts: Mapping[str, object],
+    notes: Iterable[str] = (),
+    importances: Mapping[str, float] | None = None,
+    mistakes: Mistakes | None = None,
+) -> str:
     """The page as text.
 
     `facts` is what a reader needs to do the search again (the configuration, versions, hashes); a value that is a
-    dict or a list is shown as JSON, folded. `notes` are paragraphs under the headline.
+    dict or a list is shown as JSON, folded. `notes` are paragraphs under the headline; `importances` are shares of 1;
+    `mistakes` are the best trial's.
     """
     ranked = leaderboard(trials)
     rows = list(enumerate(ranked, start=1))
@@ -33,16 +46,20 @@ def render(trials: Iterable[Trial], *, title: str, facts: Mapping[str, object], 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "number": _number, "rate": _rate}
+    environment.filters |= {"percent": _percent, "number": _number, "rate": _rate, "data_uri": _data_uri}
     environment.globals |= {"metric": metric, "colour_of": plots.colour_of}
     return environment.get_template("report.html.j2").render(
         title=title,
         rows=rows,
         best=ranked[0] if ranked and ranked[0].is_usable else None,
+        others=params_of(ranked)[len(SEARCHED) :],
+        mistakes=mistakes,
+        max_pairs=_MAX_PAIRS,
         # The SVG is ours, made of numbers and fixed words alone; everything else is escaped.
         curves=Markup(plots.learning_curves(ranked)),
         parameter_map=Markup(plots.parameter_map(ranked)),
         best_so_far=Markup(plots.best_so_far(ranked)),
+        importance=Markup(plots.importance_bars(importances)) if importances else None,
         timeline=Markup(plots.timeline(ranked)),
         counts={status: count for status in plots.STATUS_MARKS if (count := sum(t.status == status for t in ranked))},
         epochs_run=sum(len(trial.epochs) for trial in ranked),
@@ -51,6 +68,10 @@ def render(trials: Iterable[Trial], *, title: str, facts: Mapping[str, object], 
         notes=list(notes),
         reference=REFERENCE,
     )
+
+
+def _data_uri(flac: bytes) -> str:
+    return f"data:audio/flac;base64,{base64.b64encode(flac).decode()}"
 
 
 def _plain(value: object) -> dict[str, Any]:

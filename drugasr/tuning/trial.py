@@ -6,7 +6,7 @@ A metric that was not reported, or is not a finite number, counts as NaN, and Na
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,23 +15,23 @@ Status = Literal["finished", "stopped early", "failed", "diverged"]
 METRICS = ("top1", "top5", "cer", "wer", "loss", "train_loss", "blank_fraction")
 """What an epoch reports beside its cost; rates are fractions from 0 to 1, losses are nats a clip."""
 
-_CSV_COLUMNS = (
-    "rank", "trial_id", "status", "frozen_layers", "learning_rate", "num_epochs", "best_epoch", *METRICS,
-    "clips_per_s", "duration_s", "wall_s", "checkpoint", "error",
-)  # fmt: skip
+SEARCHED = ("frozen_layers", "learning_rate")
+"""What every search sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     trial_id: str
-    params: dict[str, float]
-    """`frozen_layers` and `learning_rate`."""
+    params: dict[str, float | str]
+    """`frozen_layers`, `learning_rate`, and what else was searched."""
     status: Status
     """`stopped early` is ASHA's doing; `diverged` is a loss that is no longer a number."""
     epochs: tuple[dict[str, float], ...] = ()
     """Metrics of each epoch in order: `epoch` (from 1), `METRICS`, `clips_per_s`, and `wall_s` since the search began."""
     start_s: float = math.nan
     """When the trial began, in seconds since the search did; NaN when nobody noted it."""
+    num_starts: int = 1
+    """How often it was begun: more than once after a failure, or when the search itself was stopped."""
     error: str = ""
     checkpoint: str = ""
     """URI of the best epoch's checkpoint, or empty."""
@@ -79,6 +79,7 @@ class Trial:
             "status": self.status,
             "epochs": [_without_nan(epoch) for epoch in self.epochs],
             "start_s": _none_if_nan(self.start_s),
+            "num_starts": self.num_starts,
             "error": self.error,
             "checkpoint": self.checkpoint,
         }
@@ -93,6 +94,7 @@ class Trial:
             status=values["status"],
             epochs=tuple(_with_nan(epoch) for epoch in values["epochs"]),
             start_s=math.nan if start_s is None else start_s,
+            num_starts=values.get("num_starts", 1),
             error=values.get("error", ""),
             checkpoint=values.get("checkpoint", ""),
         )
@@ -109,12 +111,21 @@ def leaderboard(trials: Iterable[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda trial: (not trial.is_usable, *_order(trial.best_epoch), trial.trial_id))
 
 
+def params_of(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """Names of what was searched."""
+    return tuple(dict.fromkeys((*SEARCHED, *(name for trial in trials for name in trial.params))))
+
+
 def to_csv(trials: Iterable[Trial]) -> str:
     """`trials.csv`: one row a trial, best first, with the metrics of its best epoch; what is unknown is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\n")
+    ranked, text = leaderboard(trials), io.StringIO()
+    columns = (
+        "rank", "trial_id", "status", *params_of(ranked), "num_epochs", "best_epoch", *METRICS,
+        "clips_per_s", "duration_s", "wall_s", "num_starts", "checkpoint", "error",
+    )  # fmt: skip
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for rank, trial in enumerate(leaderboard(trials), start=1):
+    for rank, trial in enumerate(ranked, start=1):
         best = trial.best_epoch
         numbers = {name: metric(best, name) for name in METRICS} | {
             "clips_per_s": trial.clips_per_s,
@@ -125,11 +136,11 @@ def to_csv(trials: Iterable[Trial]) -> str:
             "rank": rank,
             "trial_id": trial.trial_id,
             "status": trial.status,
-            "frozen_layers": trial.params.get("frozen_layers"),
-            "learning_rate": trial.params.get("learning_rate"),
+            **trial.params,
             "num_epochs": len(trial.epochs),
             "best_epoch": (best or {}).get("epoch"),
             **_without_nan(numbers),
+            "num_starts": trial.num_starts,
             "checkpoint": trial.checkpoint,
             "error": trial.error,
         })  # fmt: skip

@@ -1,5 +1,6 @@
 """The report read back with an HTML parser: complete, escaped, and free of anything that the network would fetch."""
 
+import base64
 import math
 import re
 from collections import Counter
@@ -7,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from drugasr.tuning.mistakes import Mistakes, WorstClip
 from drugasr.tuning.report import render
 from drugasr.tuning.trial import Trial
 
@@ -124,3 +126,27 @@ def test_odd_searches_still_give_a_page(trials):
 
 def test_same_trials_give_the_same_bytes():
     assert page_of(GOOD, STOPPED) == page_of(STOPPED, GOOD)
+
+
+def test_what_else_was_searched_and_what_mattered():
+    masked = trial("masked", 2, 1e-3, "finished", epoch(1, 0.9), num_starts=2)
+    masked = Trial(**(masked.__dict__ | {"params": masked.params | {"mask_time_prob": 0.05}}))
+    html = render([masked, GOOD], title="Tuning", facts={}, importances={"learning_rate": 0.75, "mask_time_prob": 0.25})
+    page = Page(html)
+    assert "learning rate 1.00e-3, mask time prob 0.05" in page.text and "learning rate mask time prob top-1" in page.text
+    assert page.tags["svg"] == 5 and "75 %" in page.text and "25 %" in page.text
+    assert "finished, begun 2 times" in page.text
+
+
+def test_mistakes_can_be_listened_to_offline():
+    nasty = "<script>x</script>"
+    clips = tuple(WorstClip(said=nasty, heard=f"other {i}", voice="tone:a", margin=i - 5.5, flac=bytes([102, i] * 8000)) for i in range(10))
+    mistakes = Mistakes(num_clips=40, num_wrong=6, pairs=tuple((nasty, f"other {i}", 30 - i) for i in range(25)), worst=clips)
+    html = render([GOOD], title="Tuning", facts={}, mistakes=mistakes)
+    page = Page(html)
+    assert "6 of 40 validation clips were taken for another name" in page.text and "and 5 more pairs" in page.text
+    sounds = [target for target in page.loads if target.startswith("data:audio/flac;base64,")]
+    assert [base64.b64decode(sound.partition(",")[2]) for sound in sounds] == [clip.flac for clip in clips]
+    assert "script" not in page.tags and "media-src data:" in html and len(html) < 3_000_000
+    right = Mistakes(num_clips=40, num_wrong=0, pairs=(), worst=clips)
+    assert "0 of 40" in Page(render([GOOD], title="Tuning", facts={}, mistakes=right)).text
