@@ -13,12 +13,12 @@ from drugasr.tuning.trial import Trial
 
 
 def trials_of(results: tune.ResultGrid, num_epochs: int, search_uri: str, trainings_uri: str) -> list[Trial]:
-    """In the order in which they were made."""
-    rows = [_rows(result.metrics_dataframe) for result in results]
-    begins_s = [row["timestamp"] - row["time_total_s"] for trial_rows in rows for row in trial_rows[:1]]
-    search_start_s = min(begins_s, default=0.0)
+    """In the order in which they began; a restored search has them in another one."""
+    begun = sorted(((_begin_s(rows), i, rows) for i, rows in enumerate(_rows(result.metrics_dataframe) for result in results)), key=lambda one: one[:2])
+    search_start_s = begun[0][0] if begun and math.isfinite(begun[0][0]) else 0.0
     trials = []
-    for number, (result, trial_rows) in enumerate(zip(results, rows, strict=True), start=1):
+    for number, (_, i, trial_rows) in enumerate(begun, start=1):
+        result = results[i]
         divergences = [row[DIVERGENCE] for row in trial_rows if isinstance(row.get(DIVERGENCE), str)]
         epochs = [row for row in trial_rows if not isinstance(row.get(DIVERGENCE), str)]
         if divergences:
@@ -34,7 +34,7 @@ def trials_of(results: tune.ResultGrid, num_epochs: int, search_uri: str, traini
                 params=point,
                 status=status,
                 epochs=tuple(row | {"wall_s": row["timestamp"] - search_start_s} for row in epochs),
-                start_s=epochs[0]["timestamp"] - epochs[0]["time_total_s"] - search_start_s if epochs else math.nan,
+                start_s=_begin_s(epochs) - search_start_s if epochs else math.nan,
                 num_starts=read_starts(starts_uri_of(trainings_uri, point)),
                 error=divergences[0] if divergences else str(result.error or ""),
                 checkpoint=_best_checkpoint(result, epochs, search_uri),
@@ -47,6 +47,11 @@ def _rows(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
     """One row an epoch: a trial that was resumed reports its earlier epochs again, without their checkpoints."""
     rows = [] if frame is None else frame.to_dict("records")
     return list({(row["epoch"], str(row.get(DIVERGENCE))): row for row in reversed(rows)}.values())[::-1]
+
+
+def _begin_s(rows: list[dict[str, Any]]) -> float:
+    """When a trial began, in seconds since 1970; infinite when it reported nothing."""
+    return rows[0]["timestamp"] - rows[0]["time_total_s"] if rows else math.inf
 
 
 def _best_checkpoint(result: tune.Result, epochs: list[dict[str, Any]], search_uri: str) -> str:
