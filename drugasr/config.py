@@ -245,11 +245,19 @@ class ClusterConfig:
 @settings
 class ServingConfig:
     num_replicas: PositiveInt = 1
+    max_replicas: Annotated[int, Field(ge=0)] = 0
+    """Replicas under load; 0 for `num_replicas`, always."""
     cpus_per_replica: PositiveFloat = 1.0
     host: str = "127.0.0.1"
     """Address that the HTTP proxy listens on; 0.0.0.0 opens it to the network."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """TCP port; 0 takes a free one."""
+
+    @model_validator(mode="after")
+    def _replicas(self):
+        if 0 < self.max_replicas < self.num_replicas:
+            raise ValueError(f"max_replicas {self.max_replicas} is below num_replicas {self.num_replicas}")
+        return self
 
 
 @settings

@@ -20,11 +20,12 @@ _TIMEOUT_S = 60
 def write_serve_config(model_uri: str, lexicon: LexiconConfig, serving: ServingConfig, uri: str) -> dict:
     """The production config with this model and list filled in, for `serve run` and `serve deploy`."""
     config = yaml.safe_load(_CONFIG_FILE.read_text())
-    config["applications"][0]["args"] = {
+    config["applications"][0]["args"] |= {
         "model": model_uri,
         "lexicon": lexicon.source,
         "salts": lexicon.salts,
         "num_replicas": serving.num_replicas,
+        "max_replicas": serving.max_replicas,
         "cpus_per_replica": serving.cpus_per_replica,
     }
     http = config["http_options"]

@@ -1,22 +1,23 @@
 """The HTTP interface, for any recogniser: routes, and which error is which status. No Serve needed to test it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import numpy as np
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from drugasr.errors import AudioError
-from drugasr.lexicon.drug import Lexicon
 from drugasr.recognition import Recognition
-from serve import problem, upload
+from serve import problem, transcription, upload
 from serve.problem import Problem, unavailable
+from serve.telemetry import Observer, Silent
+from serve.tokens import BearerTokens
 
 MAX_ALTERNATIVES = 5
 _PAGE = Path(__file__).parent / "static" / "index.html"
@@ -36,6 +37,7 @@ _CLIP_BODY = {
         },
     }
 }
+_TRANSCRIPTION_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": transcription.BODY_SCHEMA}}}}
 
 
 class AsyncRecognizer(Protocol):
@@ -44,44 +46,67 @@ class AsyncRecognizer(Protocol):
     async def recognize(self, wave_S: np.ndarray, num_alternatives: int) -> Recognition: ...
 
     async def describe(self) -> dict[str, str]:
-        """Names of the `model` and the `lexicon`; answers only when the model has been warmed up."""
+        """Names of the `model` and the `lexicon`, and what was `refused` since; answers only when the model has been warmed up."""
         ...
 
+    async def search_lexicon(self, query: str, limit: int) -> dict[str, Any]: ...
 
-def create_api(recognizer: AsyncRecognizer, lexicon: Lexicon) -> FastAPI:
-    """The app. `lexicon` is the list that `recognizer` chooses from."""
+
+def create_api(recognizer: AsyncRecognizer, *, tokens: Sequence[str] = (), observer: Observer = Silent()) -> FastAPI:
+    """The app. With `tokens` (digests, `serve.tokens`), `/v1/` asks for one; `observer` counts answers and refusals."""
     # Without the documentation pages: they load scripts from a CDN. /openapi.json stays.
     app = FastAPI(title="drugasr", docs_url=None, redoc_url=None)
-    problem.install(app)
+    problem.install(app, observer.refused)
+    if tokens:
+        app.add_middleware(BearerTokens, digests=tokens)
     page = _PAGE.read_text(encoding="utf-8")
+
+    async def hear(data: bytes, num_alternatives: int) -> Recognition:
+        # In a thread: decoding 30 s takes long enough to hold up every other request.
+        wave_S = await asyncio.to_thread(upload.decode_clip, data)
+        with _recognizer_errors_as_problems():
+            recognition = await recognizer.recognize(wave_S, num_alternatives)
+        observer.answered(recognition)
+        return recognition
+
+    async def describe() -> dict[str, str]:
+        with _recognizer_errors_as_problems():
+            return await recognizer.describe()
 
     @app.post("/v1/recognize", openapi_extra=_CLIP_BODY)
     async def recognize(
         request: Request, num_alternatives: Annotated[int, Query(ge=1, le=MAX_ALTERNATIVES)] = MAX_ALTERNATIVES
     ) -> Recognition:
-        """The drug in a clip of up to 30 s and 10 MiB: WAV, FLAC, MP3 or OGG."""
-        data = await upload.read_clip(request)
-        # In a thread: decoding 30 s takes long enough to hold up every other request.
-        wave_S = await asyncio.to_thread(upload.decode_clip, data)
-        with _recognizer_errors_as_problems():
-            return await recognizer.recognize(wave_S, num_alternatives)
+        """The drug in a clip of up to 30 s and 10 MiB: WAV, FLAC, MP3, OGG, M4A, AAC or WebM."""
+        return await hear(await upload.read_clip(request), num_alternatives)
+
+    @app.post("/v1/audio/transcriptions", openapi_extra=_TRANSCRIPTION_BODY, response_class=Response)
+    async def transcribe(request: Request) -> Response:
+        """The same for clients of OpenAI's: the drug and its dose as text, in any of OpenAI's formats."""
+        data, form = await upload.read_form(request)
+        wanted = transcription.read_request(form)
+        if wanted.model not in (*transcription.ALIASES, (await describe())["model"]):
+            raise Problem(404, "the model does not exist: GET /v1/models names the one that is served", code="model_not_found", param="model")
+        return transcription.answer(wanted, await hear(data, 1))
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        with _recognizer_errors_as_problems():
-            names = await recognizer.describe()
-        return {"object": "list", "data": [{"id": names["model"], "object": "model", "owned_by": "drugasr", "lexicon": names["lexicon"]}]}
+        return {"object": "list", "data": [_as_model(await describe())]}
+
+    @app.get("/v1/models/{model}")
+    async def model(model: str) -> dict[str, Any]:
+        names = await describe()
+        if model not in (*transcription.ALIASES, names["model"]):
+            raise Problem(404, "the model does not exist", code="model_not_found", param="model")
+        return _as_model(names)
 
     @app.get("/v1/lexicon")
     async def search_lexicon(
         query: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1, le=1000)] = 50
     ) -> dict[str, Any]:
         """The drugs whose name or generic holds `query`; those that begin with it come first."""
-        wanted = query.strip().casefold()
-        found = [drug for drug in lexicon.drugs if wanted in f"{drug.name}\n{drug.generic}".casefold()]
-        found.sort(key=lambda drug: not drug.name.casefold().startswith(wanted))
-        drugs = [{"id": d.id, "name": d.name, "kind": d.kind or None, "generic": d.generic or None} for d in found[:limit]]
-        return {"lexicon": lexicon.name, "total": len(lexicon), "found": len(found), "drugs": drugs}
+        with _recognizer_errors_as_problems():
+            return await recognizer.search_lexicon(query, limit)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -98,6 +123,10 @@ def create_api(recognizer: AsyncRecognizer, lexicon: Lexicon) -> FastAPI:
         return HTMLResponse(page, headers=headers)
 
     return app
+
+
+def _as_model(names: dict[str, str]) -> dict[str, Any]:
+    return {"id": names["model"], "object": "model", "created": 0, "owned_by": "drugasr", "lexicon": names["lexicon"]}
 
 
 @contextmanager

@@ -1,28 +1,28 @@
 """The Serve application: `serve run serve.app:build model=FOLDER lexicon=quick50`, or `serve deploy serve/config.yaml`."""
 
 import math
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 from ray.serve import Application
 
-from drugasr import storage
-from drugasr.acoustic.shipped import SHIPPED, located
+from drugasr.acoustic.shipped import SHIPPED
 from drugasr.config import ServingConfig
-from drugasr.errors import ConfigError, ModelError, StorageError
-from drugasr.lexicon.drug import Lexicon
-from drugasr.lexicon.reading import read_lexicon
-from serve.deployment import Ingress, RecognizerReplica, load_recognizer
+from drugasr.errors import ConfigError
+from serve.deployment import MAX_ONGOING, Ingress, RecognizerReplica, load_recognizer
+from serve.settings import ServedModel
+from serve.tokens import read_tokens
 
-MODEL_FILES = ("config.json", "drugasr.json", "model.safetensors", "vocab.json")
-_ARGUMENTS = ("model", "lexicon", "salts", "num_replicas", "cpus_per_replica")
+_SERVING = ("num_replicas", "max_replicas", "cpus_per_replica")
+_ARGUMENTS = ("model", "lexicon", "salts", "review", *_SERVING, "tokens_file")
 _REPLICAS_PER_INGRESS = 4
 
 
-def build(args: dict[str, str]) -> Application:
+def build(args: dict[str, Any]) -> Application:
     """The application for `args`: `model` (folder, URI or `shipped`; shipped), `lexicon` (tier, path or URI; quick50),
-    `salts` (keep or strip, as in the training; keep), `num_replicas` (1) and `cpus_per_replica` (1.0).
+    `salts` (keep or strip, as in the training; keep), `review` (thresholds of `drugasr.decoding.review.ReviewRule`), `num_replicas`
+    (1), `max_replicas` (as many), `cpus_per_replica` (1.0) and `tokens_file` (one token a line; none: no token is asked for).
 
     Everything is checked here, before anything is deployed: an error in a replica ends up in a log.
     Raises ConfigError, ModelError or LexiconError.
@@ -31,40 +31,29 @@ def build(args: dict[str, str]) -> Application:
     if unknown:
         raise ConfigError(f"unknown arguments {', '.join(unknown)}: there are {', '.join(_ARGUMENTS)}")
     try:
-        serving = ServingConfig(**{name: args[name] for name in ("num_replicas", "cpus_per_replica") if name in args})
+        serving = ServingConfig(**{name: args[name] for name in _SERVING if name in args})
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"{first['loc'][0]}={first['input']}: {first['msg']}") from error
-    model = check_model(args.get("model") or SHIPPED)
-    return assemble(model, read_lexicon(args.get("lexicon", "quick50"), salts=args.get("salts", "keep")), serving)
+        raise ConfigError(f"{'.'.join(map(str, first['loc'])) or 'replicas'}={first['input']}: {first['msg']}") from error
+    served = ServedModel(
+        model=args.get("model") or SHIPPED, lexicon=args.get("lexicon", "quick50"), salts=args.get("salts", "keep"), review=args.get("review") or {}
+    )
+    tokens = read_tokens(args["tokens_file"]) if args.get("tokens_file") else ()
+    return assemble(served.checked(), serving, tokens)
 
 
-def assemble(model: str, lexicon: Lexicon, serving: ServingConfig, load: Callable = load_recognizer) -> Application:
-    """The application, unchecked. `load(model, lexicon)` runs in each replica and gives its recogniser."""
-    recognizer = RecognizerReplica.options(
-        num_replicas=serving.num_replicas, ray_actor_options={"num_cpus": serving.cpus_per_replica}
-    ).bind(model, lexicon, load)
-    # Decoding and HTTP take a fraction of a model's time; the count follows the replicas.
-    num_ingresses = math.ceil(serving.num_replicas / _REPLICAS_PER_INGRESS)
-    return Ingress.options(num_replicas=num_ingresses).bind(recognizer, lexicon)
+def assemble(served: ServedModel, serving: ServingConfig, tokens: Sequence[str] = (), load: Callable = load_recognizer) -> Application:
+    """The application, unchecked. `load(served)` runs in each replica and gives its recogniser; `tokens` are digests.
 
-
-def check_model(model: str) -> str:
-    """`model`, made absolute if it is a path, once it is seen to be a model folder. Raises ModelError.
-
-    A path must be there on every node that runs a replica; a URI need only be readable from it.
+    What is served is the deployment's `user_config`: another model or list is swapped in without a new process.
     """
-    location = located(model)
-    location = location if "://" in location else os.path.abspath(os.path.expanduser(location))
-    try:
-        present = storage.list_files(location)
-        missing = [name for name in MODEL_FILES if name not in present]
-        if missing:
-            what = f"lacks {', '.join(missing)}" if present else "is not there, or holds no file"
-            raise ModelError(f"{model} is not a model folder: it {what}; give the folder that the training wrote")
-        for name in MODEL_FILES:
-            if name.endswith(".json"):
-                storage.read_json(storage.join(location, name))
-    except (StorageError, OSError) as error:
-        raise ModelError(f"cannot read the model {model}: {error}") from error
-    return location
+    most = serving.max_replicas or serving.num_replicas
+    scaling = {"num_replicas": serving.num_replicas}
+    if most > serving.num_replicas:
+        # Half of what a replica holds: one full batch.
+        scaling = {"autoscaling_config": {"min_replicas": serving.num_replicas, "max_replicas": most, "target_ongoing_requests": MAX_ONGOING // 2}}
+    recognizer = RecognizerReplica.options(
+        user_config=served.to_dict(), ray_actor_options={"num_cpus": serving.cpus_per_replica}, **scaling
+    ).bind(load)
+    # Decoding and HTTP take a fraction of a model's time; the count follows the replicas.
+    return Ingress.options(num_replicas=math.ceil(most / _REPLICAS_PER_INGRESS)).bind(recognizer, tuple(tokens))

@@ -5,6 +5,7 @@ Nothing here, nor in the log, repeats what was sent: no audio, no transcript, no
 
 import logging
 import traceback
+from collections.abc import Callable
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -39,10 +40,15 @@ def unavailable(message: str, *, code: str, retry_after_s: int) -> Problem:
     return Problem(503, f"{message}; try again in {retry_after_s} s", code=code, retry_after_s=retry_after_s)
 
 
-def install(app: FastAPI) -> None:
-    """Make every error that leaves `app` a Problem, those of FastAPI and unexpected ones included."""
-    app.add_exception_handler(Problem, lambda _, problem: problem.response())
-    app.add_exception_handler(RequestValidationError, _invalid_parameter)
+def install(app: FastAPI, count: Callable[[str], None]) -> None:
+    """Make every error that leaves `app` a Problem, those of FastAPI and unexpected ones included; `count` is told the code of each."""
+
+    def answered(_: Request, problem: Problem) -> JSONResponse:
+        count(problem.code)
+        return problem.response()
+
+    app.add_exception_handler(Problem, answered)
+    app.add_exception_handler(RequestValidationError, lambda request, error: answered(request, _invalid_parameter(error)))
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, lambda _, __: Response(status_code=499))
     app.add_middleware(_UnexpectedErrors)
@@ -54,10 +60,10 @@ def log_frames(error: BaseException, doing: str) -> None:
     logger.error("%s failed: %s\n%s", doing, type(error).__name__, frames)
 
 
-def _invalid_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
+def _invalid_parameter(error: RequestValidationError) -> Problem:
     first = error.errors()[0]
     param = ".".join(str(part) for part in first["loc"][1:]) or None
-    return Problem(422, f"{param}: {first['msg']}", code="invalid_parameter", param=param).response()
+    return Problem(422, f"{param}: {first['msg']}", code="invalid_parameter", param=param)
 
 
 def _http(_: Request, error: HTTPException) -> JSONResponse:

@@ -1,11 +1,13 @@
 """From an HTTP request to a waveform, within fixed limits on bytes and on seconds."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import numpy as np
 import soundfile
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -15,20 +17,35 @@ from serve.problem import Problem
 
 MAX_BODY_BYTES = 10 * 2**20
 MAX_CLIP_S = 30.0
+MAX_UPLOAD_S = 30.0
+"""Wall time that a body may take to arrive."""
+_MAX_FIELDS = 20
 # 30 s of 8 channels at 48 kHz; a small FLAC of silence can otherwise unpack to any size.
 _MAX_VALUES = 30 * 8 * 48_000
 _SAMPLE_RATES_HZ = range(4_000, 192_001)
 
 
 async def read_clip(request: Request) -> bytes:
-    """The encoded clip: the raw body, or the field `file` of a multipart form. Raises Problem 400 or 413."""
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        data = await _read_form_file(request)
-    else:
-        data = b"".join([chunk async for chunk in _limited(request)])
-    if not data:
-        raise Problem(400, "the clip is empty: it holds 0 bytes", code="empty_audio", param="file")
-    return data
+    """The encoded clip: the raw body, or the field `file` of a multipart form. Raises Problem 400, 408 or 413."""
+    if _is_form(request):
+        return (await read_form(request))[0]
+    async with _in_time():
+        return _not_empty(b"".join([chunk async for chunk in _limited(request)]))
+
+
+async def read_form(request: Request) -> tuple[bytes, FormData]:
+    """The encoded clip in the field `file` of a multipart form, and all its fields. Raises Problem 400, 408, 413 or 415."""
+    if not _is_form(request):
+        raise Problem(415, "the body must be a form: Content-Type multipart/form-data", code="not_a_form")
+    try:
+        async with _in_time():
+            form = await _InMemoryParser(request.headers, _limited(request), max_files=1, max_fields=_MAX_FIELDS).parse()
+    except (MultiPartException, KeyError) as error:
+        raise Problem(400, "the multipart form cannot be read", code="invalid_form") from error
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile):
+        raise Problem(400, "the form has no file under the name 'file'", code="missing_file", param="file")
+    return _not_empty(await upload.read()), form
 
 
 def decode_clip(data: bytes) -> np.ndarray:
@@ -86,12 +103,21 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = MAX_BODY_BYTES
 
 
-async def _read_form_file(request: Request) -> bytes:
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
+def _not_empty(data: bytes) -> bytes:
+    if not data:
+        raise Problem(400, "the clip is empty: it holds 0 bytes", code="empty_audio", param="file")
+    return data
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """A body that trickles in would hold a place for ever."""
     try:
-        form = await _InMemoryParser(request.headers, _limited(request), max_files=1, max_fields=20).parse()
-    except (MultiPartException, KeyError) as error:
-        raise Problem(400, "the multipart form cannot be read", code="invalid_form") from error
-    upload = form.get("file")
-    if not isinstance(upload, UploadFile):
-        raise Problem(400, "the form has no file under the name 'file'", code="missing_file", param="file")
-    return await upload.read()
+        async with asyncio.timeout(MAX_UPLOAD_S):
+            yield
+    except TimeoutError as error:
+        raise Problem(408, f"the body did not arrive within {MAX_UPLOAD_S:g} s", code="upload_too_slow") from error

@@ -1,7 +1,9 @@
 """The HTTP interface with a recogniser made of cardboard: routes, limits and the shape of every error."""
 
+import asyncio
 import io
 import logging
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,8 @@ from drugasr.errors import AudioError
 from drugasr.lexicon.drug import Drug, Lexicon
 from drugasr.recognition import Alternative, Recognition
 from serve.api import create_api
+from serve.search import search
+from serve import upload
 from serve.upload import MAX_BODY_BYTES
 
 NAMES = ("hydroxyzine", "hydralazine", "metformin", "glipizide", "glyburide", "losartan")
@@ -55,6 +59,22 @@ class FakeRecognizer:
             raise self.error
         return {"model": "m", "lexicon": "six"}
 
+    async def search_lexicon(self, query, limit):
+        return search(LEXICON, query, limit)
+
+
+class Counts:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.recognitions, self.codes = [], []
+
+    def answered(self, recognition):
+        self.recognitions.append(recognition)
+
+    def refused(self, code):
+        self.codes.append(code)
+
 
 @pytest.fixture
 def recognizer():
@@ -63,7 +83,7 @@ def recognizer():
 
 @pytest.fixture
 def client(recognizer):
-    return TestClient(create_api(recognizer, LEXICON))
+    return TestClient(create_api(recognizer))
 
 
 def tone(duration_s=1.0):
@@ -214,9 +234,38 @@ def test_unknown_route_and_method(client):
     assert response.headers["Allow"] == "POST"
 
 
+def test_what_is_answered_and_refused_is_counted(recognizer):
+    counts = Counts()
+    client = TestClient(create_api(recognizer, observer=counts))
+    client.post("/v1/recognize", content=tone())
+    client.post("/v1/recognize", content=b"")
+    client.post("/v1/recognize?num_alternatives=9", content=tone())
+    assert len(counts.recognitions) == 1 and counts.codes == ["empty_audio", "invalid_parameter"]
+
+
+def test_a_body_that_trickles_in_is_given_up(client, monkeypatch):
+    monkeypatch.setattr(upload, "MAX_UPLOAD_S", 0.2)
+
+    def trickle():
+        for _ in range(20):
+            time.sleep(0.1)
+            yield b"\0"
+
+    async def slow_stream(self):
+        for piece in trickle():
+            await asyncio.sleep(0)
+            yield piece
+
+    monkeypatch.setattr("starlette.requests.Request.stream", slow_stream)
+    message = assert_problem(client.post("/v1/recognize", content=b"x"), 408, "upload_too_slow")
+    assert "0.2 s" in message
+
+
 def test_models_and_health(client):
     (model,) = client.get("/v1/models").json()["data"]
     assert (model["id"], model["object"], model["lexicon"]) == ("m", "model", "six")
+    assert client.get("/v1/models/m").json() == client.get("/v1/models/whisper-1").json() == model
+    assert_problem(client.get("/v1/models/other"), 404, "model_not_found", "model")
     assert client.get("/health").json() == {"status": "ok", "model": "m", "lexicon": "six"}
 
 

@@ -8,7 +8,8 @@ from ray.serve import Application
 from ray.serve.schema import ServeDeploySchema
 
 from drugasr.errors import ConfigError, LexiconError, ModelError
-from serve.app import MODEL_FILES, build
+from serve.app import build
+from serve.settings import MODEL_FILES, ServedModel
 
 
 @pytest.fixture
@@ -71,11 +72,25 @@ def test_the_served_list_is_read_as_the_trained_one(model, tmp_path):
         ({"num_replicas": "0"}, "num_replicas=0"),
         ({"num_replicas": "two"}, "num_replicas=two"),
         ({"cpus_per_replica": "-1"}, "cpus_per_replica=-1"),
+        ({"num_replicas": 3, "max_replicas": 2}, "max_replicas 2 is below num_replicas 3"),
+        ({"review": {"min_confidense": 0.5}}, "review.min_confidense is unknown: there are min_confidence"),
+        ({"review": {"min_confidence": 5}}, "review.min_confidence must be a number from 0 to 1, not 5"),
+        ({"tokens_file": "/nowhere/tokens"}, "tokens_file"),
     ],
 )
 def test_bad_arguments(model, args, message):
     with pytest.raises(ConfigError, match=message):
         build({"model": str(model), **args})
+
+
+def test_what_is_served_can_be_changed_without_a_new_process(model):
+    """Serve tells deployments apart by their code and arguments; `user_config` is what it changes in place."""
+    build({"model": str(model), "review": {"min_confidence": 0.5}, "max_replicas": "4"})
+    served = ServedModel(model="shipped", lexicon="quick50", review={"min_confidence": 0.5}).checked()
+    assert ServedModel.from_dict(served.to_dict()) == served
+    assert served.rule().min_confidence == 0.5 and len(served.read_lexicon()) == 50
+    with pytest.raises(ConfigError, match="there are model, lexicon, salts and review"):
+        ServedModel.from_dict({"model": "shipped", "list": "quick50"})
 
 
 def test_the_shipped_model_is_served_where_none_is_named():

@@ -1,62 +1,31 @@
 """The deployments on a real Serve, with a recogniser that answers from the length of the clip."""
 
+import asyncio
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import requests
+from length_recogniser import LengthRecognizer, config_of
 
 from drugasr import audio
-from drugasr.config import ServingConfig
-from drugasr.lexicon.drug import Drug, Lexicon
-from serve.app import assemble
+from drugasr.errors import ConfigError, ModelError
 from serve.deployment import MAX_ONGOING, MAX_QUEUED, RecognizerReplica
+from serve.settings import ServedModel
 
-LEXICON = Lexicon("one", (Drug(id="metformin", name="metformin", spoken="metformin"),))
+SERVED = ServedModel(model="/models/tiny", lexicon="one")
+OTHER = ServedModel(model="/models/other", lexicon="two")
 
 
-def make_load():
-    """A `load` that Ray pickles by value: workers need not find this test module."""
+def deploy(**configs):
+    """As `serve deploy` does it."""
+    from ray.serve.context import _get_global_client
+    from ray.serve.schema import ServeDeploySchema
 
-    def load(folder, lexicon):
-        import os
-        import time
-
-        from drugasr.errors import AudioError
-        from drugasr.recognition import Alternative, Recognition
-
-        class FakeRecognizer:
-            """Transcript = clips in this batch; 0.5 s is refused, 0.7 s breaks, 0.8 s and 0.9 s are slow."""
-
-            def recognize(self, waves, num_alternatives=None):
-                lengths = [len(wave_S) for wave_S in waves]
-                if 8_000 in lengths:
-                    raise AudioError("the clip is too short")
-                if 11_200 in lengths:
-                    raise KeyError(lexicon.drugs[0].name)
-                time.sleep(1.0 if 12_800 in lengths else 0.2 if 14_400 in lengths else 0.0)
-                best = Alternative(drug=lexicon.drugs[0].name, tall_man="metFORMIN", confidence=0.9, log_likelihood=-1.0)
-                return [self._answer(best, len(waves), length / 16_000) for length in lengths]
-
-            def _answer(self, best, num_clips, duration_s):
-                return Recognition(
-                    text=str(num_clips),
-                    drug=best.drug,
-                    confidence=0.9,
-                    needs_review=False,
-                    review_reasons=(),
-                    alternatives=(best,) * 5,
-                    words=(),
-                    duration_s=duration_s,
-                    model=os.path.basename(folder),
-                    lexicon=lexicon.name,
-                )
-
-        return FakeRecognizer()
-
-    return load
+    _get_global_client().deploy_apps(ServeDeploySchema.model_validate(config_of(**configs)), _blocking=True)
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +36,16 @@ def url(local_ray):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     serve.start(http_options={"host": "127.0.0.1", "port": port})
-    application = assemble("/models/tiny", LEXICON, ServingConfig(cpus_per_replica=0.5), make_load())
-    serve.run(application, name="drugasr-test", route_prefix="/")
+    deploy(served=SERVED)
     yield f"http://127.0.0.1:{port}"
     serve.shutdown()
+
+
+def wait_for(condition, seconds=60):
+    end_s = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end_s, "it never came"
+        time.sleep(0.1)
 
 
 def post(url, duration_s, **params):
@@ -126,12 +101,61 @@ def test_large_body_through_the_proxy(url):
     assert response.json()["error"]["code"] == "body_too_large"
 
 
+def test_model_and_list_are_swapped_under_load_and_no_request_is_lost(url):
+    answers, stop = [], threading.Event()
+
+    def ask_on():
+        while not stop.is_set():
+            answers.append(post(url, 1.0))
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask_on) for _ in range(4)]
+        try:
+            deploy(served=SERVED, swapped=OTHER)
+            wait_for(lambda: answers[-1].json()["model"] == "other")
+            deploy(served=SERVED, swapped=ServedModel(model="/models/missing", lexicon="two"))
+            wait_for(lambda: "refused" in requests.get(f"{url}/health", timeout=10).json())
+            deploy(served=SERVED)
+            wait_for(lambda: answers[-1].json()["model"] == "tiny")
+        finally:
+            stop.set()
+        for future in asking:
+            future.result()
+    assert {answer.status_code for answer in answers} == {200}
+    # Never the model of one and the list of the other.
+    assert {(answer.json()["model"], answer.json()["lexicon"]) for answer in answers} == {("tiny", "one"), ("other", "two")}
+    assert requests.get(f"{url}/health", timeout=10).json() == {"status": "ok", "model": "tiny", "lexicon": "one"}
+    assert requests.get(f"{url}/v1/lexicon", timeout=10).json()["lexicon"] == "one"
+
+
+def replica_of(user_config):
+    async def configured():
+        replica = RecognizerReplica.func_or_class(LengthRecognizer)
+        await replica.reconfigure(user_config)
+        return replica
+
+    return configured()
+
+
+def test_a_replica_that_has_nothing_to_serve_does_not_start():
+    with pytest.raises(ModelError, match="is not there"):
+        asyncio.run(replica_of({"model": "/models/missing", "lexicon": "one"}))
+    with pytest.raises(ConfigError, match="there are model, lexicon"):
+        asyncio.run(replica_of({"model": "/models/tiny"}))
+
+
 def test_replica_whose_model_keeps_failing_asks_to_be_replaced():
-    replica = RecognizerReplica.func_or_class("/models/tiny", LEXICON, make_load())
     breaks, works = np.zeros(11_200, np.float32), np.zeros(16_000, np.float32)
-    for wave_S in (breaks, breaks, works, breaks, breaks):
-        replica._outcome(wave_S)
-    replica.check_health()
-    replica._outcome(breaks)
-    with pytest.raises(RuntimeError, match="3 clips"):
-        replica.check_health()
+
+    async def fail_often():
+        replica = await replica_of(SERVED.to_dict())
+        await replica.check_health()
+        for wave_S in (breaks, breaks, works, breaks, breaks):
+            replica._outcomes([wave_S])
+        await replica.check_health()  # whose clip of noise is answered, too
+        for _ in range(3):
+            replica._outcomes([breaks])
+        with pytest.raises(RuntimeError, match="3 clips"):
+            await replica.check_health()
+
+    asyncio.run(fail_often())
