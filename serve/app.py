@@ -15,7 +15,7 @@ from serve.settings import ServedModel
 from serve.tokens import read_tokens
 
 _SERVING = ("num_replicas", "max_replicas", "cpus_per_replica")
-_ARGUMENTS = ("model", "lexicon", "salts", "review", *_SERVING, "tokens_file")
+ARGUMENTS = ("model", "lexicon", "salts", "review", *_SERVING, "tokens_file")
 _REPLICAS_PER_INGRESS = 4
 
 
@@ -27,9 +27,9 @@ def build(args: dict[str, Any]) -> Application:
     Everything is checked here, before anything is deployed: an error in a replica ends up in a log.
     Raises ConfigError, ModelError or LexiconError.
     """
-    unknown = sorted(set(args) - set(_ARGUMENTS))
+    unknown = sorted(set(args) - set(ARGUMENTS))
     if unknown:
-        raise ConfigError(f"unknown arguments {', '.join(unknown)}: there are {', '.join(_ARGUMENTS)}")
+        raise ConfigError(f"unknown arguments {', '.join(unknown)}: there are {', '.join(ARGUMENTS)}")
     try:
         serving = ServingConfig(**{name: args[name] for name in _SERVING if name in args})
     except ValidationError as error:
