@@ -27,6 +27,7 @@ from benchmarks.base_corpus import TIER, Clip
 from benchmarks.conditions import NOISES, SNR_DB, add_noise, noise_of, telephone
 from benchmarks.harness import Comparison, show
 from benchmarks.latency import time_process, time_recognition
+from drugasr.acoustic.shipped import located
 from drugasr.corpus.manifest import Manifest
 from drugasr.errors import DrugasrError, InputError
 from drugasr.lexicon.reading import read_lexicon
@@ -86,7 +87,8 @@ def _measure(arguments: argparse.Namespace) -> list[Comparison]:
         results += accuracy.comparisons(accuracy.engines if by_engine else (TOTAL,), (1, NUM_BEST) if condition == _CLEAN else (1,))
     num_clips = Manifest.read(corpus_uri).num_clips("test")
     timed = [clip.wave_S for clip in itertools.islice(base_corpus.read_clips(corpus_uri), 0, None, max(1, num_clips // _NUM_TIMED_CLIPS))]
-    return [*results, *time_recognition(arguments.model, top500, timed), time_process(arguments.model, top500, timed[0])]
+    folder = located(arguments.model)
+    return [*results, *time_recognition(folder, top500, timed), time_process(folder, top500, timed[0])]
 
 
 def measure_accuracy(recogniser: Recognizer, corpus_uri: str) -> Iterator[tuple[str, str, Accuracy]]:

@@ -19,9 +19,11 @@ _BUILT_IN = {
     "pico": "drugasr.voices.pico:PicoEngine",
     "piper": "drugasr.voices.piper:PiperEngine",
     "kokoro": "drugasr.voices.kokoro:KokoroEngine",
+    "flite": "drugasr.voices.flite:FliteEngine",
+    "hibari": "drugasr.voices.hibari:HibariEngine",
     "google": "drugasr.voices.google:GoogleEngine",
 }
-_EXTRAS = {"piper", "kokoro"}  # engines that an extra of the same name installs
+_EXTRAS = {"piper", "kokoro", "hibari"}  # engines that an extra of the same name installs
 
 Options = Mapping[str, str | int | float | bool]
 

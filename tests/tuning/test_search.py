@@ -93,7 +93,7 @@ def test_a_trial_a_driver_and_a_node_are_lost_and_the_search_comes_to_the_same(l
     command = [sys.executable, "-c", KILLED_DRIVER, local_ray.address, str(tmp_path / "arguments")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as driver:
         wait_for(lambda: progress(disturbed) >= (1, 2))
-        find_trial(local_ray)[0].kill()
+        wait_for(lambda: find_trial(local_ray))[0].kill()  # between two trials there is none for a moment
         wait_for(lambda: progress(disturbed)[0] >= 2 and progress(disturbed)[1] >= NUM_EPOCHS + 2)
         driver.kill()
     assert not (disturbed / "best.json").exists()
