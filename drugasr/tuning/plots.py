@@ -1,45 +1,21 @@
-"""Plots as SVG text to set into a page: no pyplot, no fonts to load, readable on light and on dark.
-
-Lines and letters of the axes take the colour of the page's text; the series have fixed colours of middle
-lightness. A trial keeps its colour and its number (its rank) through all the plots.
-"""
+"""The plots of a search, as SVG text. A trial keeps its colour and its number (its rank) through all of them."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from io import StringIO
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+from drugasr.tuning.svg import COLOURS
+from drugasr.tuning.svg import STYLE as _STYLE
+from drugasr.tuning.svg import TEXT as _TEXT
+from drugasr.tuning.svg import to_svg as _svg
 from drugasr.tuning.trial import Trial, metric
 
-COLOURS = ("#2f81c7", "#e07b39", "#3a9d5d", "#c94f7c", "#8f6fd1", "#a38a1f", "#1fa3a3", "#d0504a", "#7a8793", "#b0689f")
 STATUS_MARKS = {"finished": "s", "stopped early": "|", "failed": "X", "diverged": "X"}
 """How a trial's line ends, by its status."""
-
-# matplotlib knows no `currentColor`: draw in a colour that nothing else uses, and put the word in its place.
-_TEXT = "#010203"
-_STYLE = {
-    "svg.fonttype": "none",  # letters stay letters: smaller, and they can be selected and read aloud
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "grid.alpha": 0.18,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    **dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), _TEXT
-    ),
-}
 
 
 def colour_of(rank: int) -> str:
@@ -173,18 +149,3 @@ def _log_if_wide(axes: Axes, values: Sequence[float]) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _svg(figure: Figure, name: str, description: str) -> str:
-    """The figure as one `<svg>` element, its ids led by `name`, so that plots on a page do not mix them up."""
-    figure.patch.set_alpha(0)
-    for axes in figure.axes:
-        axes.patch.set_alpha(0)
-    text = StringIO()
-    # A fixed salt gives the same bytes for the same trials; without metadata no date and no address is written.
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_TEXT, "currentColor")
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)

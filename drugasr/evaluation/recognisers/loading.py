@@ -61,10 +61,6 @@ def version_of(spec: RecogniserSpec) -> str:
     return fingerprint(_VERSION, [(model, language, _content(model)) for model, language in zip(spec.models, spec.languages, strict=True)])
 
 
-def uses_gpu(spec: RecogniserSpec) -> bool:
-    return spec.models != (POCKETSPHINX,)
-
-
 def _member(model: str, language: str) -> Member:
     member = Member.from_dir(model)
     return Member(model=LanguageMasked(member.model, language), calibration=member.calibration) if language else member

@@ -27,6 +27,11 @@ class RecogniserSpec:
         return replace(self, models=tuple(map(locate, self.models)))
 
 
+def spec_of(model: str) -> RecogniserSpec:
+    """One model, whatever signs its location holds."""
+    return RecogniserSpec(name=_short([model], [""]), models=(model,), languages=("",))
+
+
 def parse_spec(text: str) -> RecogniserSpec:
     """Raises InputError for an empty model, and for `pocketsphinx` in an ensemble or with a mask."""
     named = _NAMED.fullmatch(text)
