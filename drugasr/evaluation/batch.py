@@ -26,10 +26,10 @@ _VERSION = 1
 _BULKY = ("log_probs", "num_frames")
 
 
-def evaluate(model_uri: str, corpus_uri: str, lexicon: Lexicon, cluster: ClusterConfig, out_uri: str) -> Measured:
+def evaluate(model_uri: str, corpus_uri: str, lexicon: Lexicon, cluster: ClusterConfig, out_uri: str, *, keep_log_probs: bool = False) -> Measured:
     """The metrics of one model: `compare` with nothing beside it."""
     spec = spec_of(model_uri)
-    return compare([spec], corpus_uri, lexicon, cluster, out_uri)["recognisers"][spec.name]
+    return compare([spec], corpus_uri, lexicon, cluster, out_uri, keep_log_probs=keep_log_probs)["recognisers"][spec.name]
 
 
 def compare(
@@ -53,7 +53,8 @@ def compare(
         _predict_missing(specs, keys, corpus_uri, manifest, lexicon, cluster, predictions_uri, keep_log_probs)
         predictions = {name: read_predictions(predictions_uri, key, manifest) for name, key in keys.items()}
         comparison = compare_predictions(predictions)
-        write_report(comparison, predictions, corpus_uri, lexicon, out_uri)
+        facts = {"recognisers": {spec.name: [*spec.models, *filter(None, spec.languages)] for spec in specs}}
+        write_report(comparison, predictions, corpus_uri, lexicon, facts, out_uri)
         _sweep(predictions_uri, keys)
         storage.write_json(metrics_uri, comparison | {"keys": keys})
     comparison = storage.read_json(metrics_uri)

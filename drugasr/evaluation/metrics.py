@@ -79,6 +79,15 @@ class RiskCoverage(TypedDict):
     """Share of those whose first rank is wrong."""
 
 
+class CalibrationBin(TypedDict):
+    weight: float
+    """Share of the answers, weighted as in `weighted_answers`."""
+    confidence: float
+    """Mean."""
+    right: float
+    """Share of them that are."""
+
+
 class Metrics(TypedDict):
     overall: Scores
     by_voice: dict[str, Scores]
@@ -88,6 +97,7 @@ class Metrics(TypedDict):
     by_seen: dict[str, Scores]
     by_dose: dict[str, Scores]
     """`seen` and `unseen` names of the list, both always there."""
+    reliability: list[CalibrationBin]
     risk_coverage: list[RiskCoverage]
 
 
@@ -102,6 +112,7 @@ def compute_metrics(predictions: pa.Table | Iterable[Mapping[str, Any]]) -> Metr
     return {
         "overall": score(rows),
         **{name: {group: score(members) for group, members in groups.items()} for name, groups in grouped(rows).items()},
+        "reliability": calibration_bins(weighted_answers(rows)),
         "risk_coverage": risk_coverage(rows),
     }  # type: ignore[typeddict-item]
 
@@ -167,12 +178,22 @@ def weighted_answers(rows: Rows) -> list[Answer]:
 
 def expected_calibration_error(answers: Sequence[Answer]) -> float | None:
     """Mean gap between confidence (0 to 1) and share right over ten equal bins, weighted by what is in them."""
-    # In each bin the mean gap times its weight is the gap between the two sums.
-    gaps = [0.0] * NUM_CALIBRATION_BINS
-    for confidence, right, weight in answers:
+    return sum(bin_["weight"] * abs(bin_["confidence"] - bin_["right"]) for bin_ in calibration_bins(answers)) if answers else None
+
+
+def calibration_bins(answers: Sequence[Answer]) -> list[CalibrationBin]:
+    """The bins that hold an answer, lowest confidence first."""
+    bins: dict[int, list[Answer]] = {}
+    for answer in answers:
         # A confidence of exactly 1 belongs to the last bin.
-        gaps[min(int(confidence * NUM_CALIBRATION_BINS), NUM_CALIBRATION_BINS - 1)] += weight * (confidence - right)
-    return sum(map(abs, gaps)) / sum(weight for _, _, weight in answers) if answers else None
+        bins.setdefault(min(int(answer[0] * NUM_CALIBRATION_BINS), NUM_CALIBRATION_BINS - 1), []).append(answer)
+    total = sum(weight for _, _, weight in answers)
+    found: list[CalibrationBin] = []
+    for _, members in sorted(bins.items()):
+        weight = sum(weight for _, _, weight in members)
+        confidence, right = (sum(answer[i] * answer[2] for answer in members) / weight for i in (0, 1))
+        found.append({"weight": weight / total, "confidence": confidence, "right": right})
+    return found
 
 
 def rejected_at_90(in_list: Sequence[float], outside: Sequence[float]) -> float | None:
