@@ -79,7 +79,7 @@ class Predictor:
         heard = iter(self._hear([wave_S for wave_S in waves if not isinstance(wave_S, str)]))
         rows = []
         for clip, wave_S in zip(clips, waves, strict=True):
-            row = {"recogniser": self._name} | {name: clip[name] for name in _KEPT_COLUMNS}
+            row = dict.fromkeys(PREDICTION_SCHEMA.names) | {"recogniser": self._name} | {name: clip[name] for name in _KEPT_COLUMNS}
             # A name that this list does not have is none of its names.
             row |= {"drug_id": clip["drug_id"] if clip["drug_id"] in self._drugs else None, "seen": clip["drug_id"] not in unseen_drug_ids}
             rows.append(row | ({"error": wave_S} if isinstance(wave_S, str) else self._columns(row["drug_id"], *next(heard))))
@@ -97,7 +97,7 @@ class Predictor:
         text = self._ranker.answer(hypothesis.text, NUM_BEST)
         answer = self._ctc_columns(hypothesis.recognition) if hypothesis.recognition else _text_columns(text)
         levenshtein = [drug.id for drug in text.drugs]
-        first = next(iter(levenshtein if answer["ranked"] is None else answer["ranked"]), None)
+        first = next(iter(answer.get("ranked", levenshtein)), None)
         return answer | {
             "transcript": hypothesis.text,
             "ranked_levenshtein": levenshtein,
@@ -132,7 +132,6 @@ def read_log_probs(row: Mapping[str, Any]) -> list[np.ndarray]:
 
 def _text_columns(text: TextAnswer) -> dict[str, Any]:
     return {
-        "ranked": None,
         "answer": text.drugs[0].name if text.similarity >= MIN_SIMILARITY else None,
         "said_dose": text.dose,
         "in_list": text.similarity,
