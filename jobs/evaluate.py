@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
         help="[NAME=]MODEL[@LANGUAGE][+MODEL...]: a model folder, its URI, a hub name (HuBERT, wav2vec2, S2T, Whisper), `shipped` or `pocketsphinx`; "
         "@en masks a multilingual one, + makes an ensemble",
     )  # fmt: skip
+    parser.add_argument("--snr-db", nargs="+", type=float, default=[], metavar="DB", help="with --recognisers: hear each clip again with noise at each SNR")
     parser.add_argument("--log-probs", action="store_true", help="keep the log-probabilities of every frame in the predictions")
     add_corpus_flag(parser)
     return parser
@@ -46,7 +47,8 @@ def job(config, arguments) -> dict:
     inputs = read_inputs(config, arguments)
     # Whoever else is compared on the same clips and names joins the same folder: nothing is recognised twice.
     out_uri = storage.join(inputs.root_uri, f"comparison-{fingerprint(inputs.data_hash, inputs.lexicon.fingerprint)}")
-    found = compare(specs, inputs.corpus_uri, inputs.lexicon, config.cluster, out_uri, keep_log_probs=arguments.log_probs)
+    options = {"snrs_db": tuple(arguments.snr_db), "keep_log_probs": arguments.log_probs}
+    found = compare(specs, inputs.corpus_uri, inputs.lexicon, config.cluster, out_uri, **options)
     overall = {name: measured["overall"] for name, measured in found["recognisers"].items()}
     return {"metrics": overall, "report": storage.join(out_uri, "report.html"), "out": out_uri}
 

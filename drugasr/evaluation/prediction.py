@@ -18,6 +18,7 @@ from drugasr import audio, storage
 from drugasr.corpus.reading import read_file
 from drugasr.decoding.answer import Dose, Recognition
 from drugasr.errors import AudioError
+from drugasr.evaluation.noise import add_noise
 from drugasr.evaluation.recognisers.recogniser import NUM_BEST, Hypothesis, SpeechRecogniser
 from drugasr.evaluation.text_answer import MIN_SIMILARITY, TextAnswer, TextRanker
 from drugasr.lexicon.drug import Lexicon
@@ -55,15 +56,18 @@ PREDICTION_SCHEMA = pa.schema(
 class Predictor:
     """A recogniser and a list of names: clips of a corpus -> rows of predictions."""
 
-    def __init__(self, name: str, recogniser: SpeechRecogniser, lexicon: Lexicon, *, keep_log_probs: bool = False) -> None:
-        self._name, self._recogniser, self._keep_log_probs = name, recogniser, keep_log_probs
+    def __init__(
+        self, name: str, recogniser: SpeechRecogniser, lexicon: Lexicon, *, snrs_db: Sequence[float] = (), keep_log_probs: bool = False
+    ) -> None:
+        """Hears each clip once more with noise at each of `snrs_db`, but for those that have noise already."""
+        self._name, self._recogniser, self._snrs_db, self._keep_log_probs = name, recogniser, snrs_db, keep_log_probs
         self._drugs = {drug.id: drug for drug in lexicon.drugs}
         self._id_of = {drug.name: drug.id for drug in lexicon.drugs}
         self._ranker, self._sound_alikes = TextRanker(lexicon), read_sound_alikes()
         self._hear([np.zeros(audio.SAMPLE_RATE_HZ, np.float32) + 1e-3])  # what the first call compiles is no time of its clips
 
     def predict_file(self, corpus_uri: str, file_name: str, unseen_drug_ids: set[str], out_uri: str) -> int:
-        """Writes the predictions for a file of the test split to `out_uri`; returns the number of clips."""
+        """Writes the predictions for a file of the test split to `out_uri`; returns the number of rows."""
         table = read_file(corpus_uri, "test", file_name, [*_KEPT_COLUMNS, "audio"])
         rows = []
         for batch in table.to_batches(max_chunksize=_BATCH_CLIPS):
@@ -75,6 +79,7 @@ class Predictor:
 
     def predict(self, clips: Sequence[Mapping[str, Any]], unseen_drug_ids: set[str]) -> list[dict[str, Any]]:
         """A row a clip, in order. A clip that cannot be decoded has a row with the error, and costs no other."""
+        clips = [one for clip in clips for one in (clip, *self._noisy(clip))]
         waves = [_decode(clip) for clip in clips]
         heard = iter(self._hear([wave_S for wave_S in waves if not isinstance(wave_S, str)]))
         rows = []
@@ -84,6 +89,10 @@ class Predictor:
             row |= {"drug_id": clip["drug_id"] if clip["drug_id"] in self._drugs else None, "seen": clip["drug_id"] not in unseen_drug_ids}
             rows.append(row | ({"error": wave_S} if isinstance(wave_S, str) else self._columns(row["drug_id"], *next(heard))))
         return rows
+
+    def _noisy(self, clip: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Its copies with noise still to come, which `_decode` adds: under ids of their own."""
+        return [dict(clip) | {"id": noisy_id(clip["id"], snr_db), "snr_db": snr_db} for snr_db in self._snrs_db if clip["snr_db"] is None]
 
     def _hear(self, waves: Sequence[np.ndarray]) -> list[tuple[Hypothesis, float]]:
         """Each hypothesis, and the clip's share of the time in seconds, by its length."""
@@ -139,13 +148,25 @@ def _text_columns(text: TextAnswer) -> dict[str, Any]:
     }
 
 
+def noisy_id(clip_id: str, snr_db: float) -> str:
+    return f"{clip_id}@{snr_db:g}dB"
+
+
+def heard_wave(data: bytes, clip_id: str) -> np.ndarray:
+    """What a recogniser heard of a clip [S], with its noise where the id is a `noisy_id`. Raises AudioError."""
+    wave_S = audio.decode(data)
+    if not math.isfinite(float(np.abs(wave_S).sum())):
+        raise AudioError("the clip holds samples that are not numbers")
+    original, at, level = clip_id.partition("@")
+    return add_noise(wave_S, original, float(level.removesuffix("dB"))) if at and len(wave_S) and np.any(wave_S) else wave_S
+
+
 def _decode(clip: Mapping[str, Any]) -> np.ndarray | str:
     """The wave [S], or why there is none."""
     try:
-        wave_S = audio.decode((clip["audio"] or {}).get("bytes") or b"")
+        return heard_wave((clip["audio"] or {}).get("bytes") or b"", clip["id"])
     except AudioError as error:
         return str(error)
-    return wave_S if math.isfinite(float(np.abs(wave_S).sum())) else "the clip holds samples that are not numbers"
 
 
 def _written(dose: Dose) -> str:

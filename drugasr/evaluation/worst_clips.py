@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drugasr import audio
 from drugasr.corpus.manifest import Manifest
 from drugasr.corpus.reading import read_file
 from drugasr.evaluation.metrics import is_first_right
+from drugasr.evaluation.prediction import heard_wave
 from drugasr.lexicon.drug import Lexicon
 from drugasr.lexicon.soundalikes import SoundAlikes, read_sound_alikes
 
@@ -114,10 +116,11 @@ def _shown_names(lexicon: Lexicon, sound_alikes: SoundAlikes) -> dict[str, str]:
 
 
 def _read_audio(corpus_uri: str, ids: set[str]) -> dict[str, bytes]:
-    """Id -> FLAC."""
+    """Id -> FLAC of what was heard, noise and all."""
     found: dict[str, bytes] = {}
+    originals = {clip.partition("@")[0] for clip in ids}
     for file_name in Manifest.read(corpus_uri).files["test"]:
-        if ids.intersection(read_file(corpus_uri, "test", file_name, ["id"])["id"].to_pylist()):
-            rows = read_file(corpus_uri, "test", file_name, ["id", "audio"]).to_pylist()
-            found |= {row["id"]: row["audio"]["bytes"] for row in rows if row["id"] in ids}
+        if originals.intersection(read_file(corpus_uri, "test", file_name, ["id"])["id"].to_pylist()):
+            data = {row["id"]: row["audio"]["bytes"] for row in read_file(corpus_uri, "test", file_name, ["id", "audio"]).to_pylist() if row["id"] in originals}
+            found |= {clip: audio.encode_flac(heard_wave(data[original], clip)) for clip in ids if (original := clip.partition("@")[0]) in data}
     return found

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from drugasr.evaluation.metrics import compute_metrics
-from drugasr.evaluation.prediction import PREDICTION_SCHEMA, Predictor, read_log_probs
+from drugasr.evaluation.prediction import PREDICTION_SCHEMA, Predictor, heard_wave, read_log_probs
 from drugasr.evaluation.recognisers.recogniser import Hypothesis
 from drugasr.evaluation.recognisers.spelling import as_spoken
 from drugasr.evaluation.text_answer import MIN_SIMILARITY, TextRanker, split_dose
@@ -132,3 +132,28 @@ def test_the_dose_is_no_part_of_the_name_that_is_compared():
 )  # fmt: skip
 def test_spelling(written, said):
     assert as_spoken(written) == said
+
+
+class Ear(Dictation):
+    """Remembers what it hears."""
+
+    def hear(self, waves):
+        self.waves = waves
+        return [Hypothesis(text="") for _ in waves]
+
+
+def test_noise_is_added_at_the_level_that_is_asked_for_under_ids_of_their_own():
+    ear, buffer = Ear(), io.BytesIO()
+    soundfile.write(buffer, 0.1 * np.sin(np.arange(8_000)), 16_000, format="FLAC")
+    predictor = Predictor("ear", ear, LEXICON, snrs_db=(20.0, 5.0))
+    rows = predictor.predict([clip(buffer.getvalue()), clip(buffer.getvalue(), id="2", snr_db=3.0), clip(b"", id="3")], set())
+    assert [(row["id"], row["snr_db"]) for row in rows] == [
+        ("1", None), ("1@20dB", 20.0), ("1@5dB", 5.0), ("2", 3.0), ("3", None), ("3@20dB", 20.0), ("3@5dB", 5.0)
+    ]  # fmt: skip
+    assert [row["error"] is not None for row in rows] == [False] * 4 + [True] * 3
+    clean_S, *noisy = ear.waves[:3]
+    for noisy_S, snr_db in zip(noisy, (20.0, 5.0), strict=True):
+        power = np.mean(clean_S.astype(float) ** 2) / np.mean((noisy_S.astype(float) - clean_S) ** 2)
+        assert 10 * np.log10(power) == pytest.approx(snr_db, abs=0.05)
+    np.testing.assert_array_equal(ear.waves[3], clean_S)  # it came with noise
+    np.testing.assert_array_equal(heard_wave(buffer.getvalue(), "1@5dB"), noisy[1])
