@@ -14,11 +14,11 @@ from drugasr.evaluation import plots
 from drugasr.evaluation.comparison import Comparison, Measured
 from drugasr.evaluation.worst_clips import Mixup, Predictions, WorstClip, find_mixups, find_worst
 from drugasr.lexicon.drug import Lexicon
-from drugasr.tuning.page import environment_of, percent, plain
+from drugasr.tuning.page import environment_of, plain
 
 NUM_WORST, NUM_MIXUPS = 12, 25
 _COLUMNS = (
-    ("top-1, CTC", "top1"), ("top-5, CTC", "top5"), ("top-1, Lev.", "levenshtein_top1"), ("top-5, Lev.", "levenshtein_top5"), ("name and dose", "exact"),
+    ("top-1 CTC", "top1"), ("top-5 CTC", "top5"), ("top-1 Lev.", "levenshtein_top1"), ("top-5 Lev.", "levenshtein_top5"), ("name and dose", "exact"),
     ("letter for letter", "exact_text"), ("CER", "cer"), ("WER", "wer"), ("sound-alike", "sound_alike"), ("accepted", "accepted"), ("rejected", "rejected"),
     ("rejected at 90", "rejected_at_90"), ("ECE", "ece"), ("RTF", "rtf"),
 )  # fmt: skip
@@ -73,9 +73,9 @@ def render(
 
 def _cell(measured: Measured, key: str) -> dict[str, str]:
     value = measured["overall"][key]  # type: ignore[literal-required]
-    show = (lambda number: f"{number:.3f}") if key == "rtf" else percent
+    show = (lambda number: f"{number:.3f}") if key == "rtf" else (lambda share: f"{100 * share:.1f}")
     interval = measured["intervals"]["overall"].get(key)
-    bounds = "" if interval is None or value is None else " to ".join(show(bound).removesuffix(" %") for bound in interval)
+    bounds = "" if interval is None or value is None else "–".join(map(show, interval))
     return {"value": "–" if value is None else show(value), "interval": bounds}
 
 

@@ -78,7 +78,7 @@ def test_the_page_is_whole_and_loads_nothing(comparison, predictions, monkeypatc
     assert NASTY in page.text and "80 clips of the list's 4 names, 1 of names outside it, 1 that could not be decoded" in page.text
     first = comparison["recognisers"]["good"]
     low, high = first["intervals"]["overall"]["top1"]
-    assert f"{100 * first['overall']['top1']:.1f} %" in page.text and f"{100 * low:.1f} to {100 * high:.1f}" in page.text
+    assert f"{100 * first['overall']['top1']:.1f}" in page.text and f"{100 * low:.1f}–{100 * high:.1f}" in page.text
     # Four names can be swapped in 16 ways: the rarest of these is no surprise.
     assert f"points of top-1 above {NASTY}: no more than chance may give (p 0." in page.text
     assert "s3://bucket/corpus" in page.text and "nan" not in page.text.lower().split()

@@ -91,7 +91,7 @@ def test_the_intervals_cover_a_planted_truth_in_93_to_97_of_100_cases():
     draws = np.random.default_rng(5)
     covered = dict.fromkeys(("top1", "wer"), 0)
     for case in range(num_cases):
-        found = compute_intervals(planted(draws, 60, 2, mean), num_resamples=400, seed=case)
+        found = compute_intervals(planted(draws, 100, 2, mean), num_resamples=400, seed=case)
         for name, truth in (("top1", mean), ("wer", 1 - mean)):
             covered[name] += found[name][0] <= truth <= found[name][1]
     assert all(0.93 <= count / num_cases <= 0.97 for count in covered.values()), covered
