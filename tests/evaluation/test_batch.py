@@ -45,6 +45,12 @@ def corpus(tiny_corpus, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def cluster(tiny):
+    """One actor at a time: each imports torch for some seconds."""
+    return dataclasses.replace(tiny.cluster, cpus_per_task=4.0)
+
+
+@pytest.fixture(scope="module")
 def list_of_six(six_names, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("list") / "six.csv"
     path.write_text("name,id\n" + "".join(f"{drug.name},{drug.id}\n" for drug in six_names.drugs))
@@ -58,9 +64,10 @@ def rows_of(out: Path) -> dict[tuple[str, str], dict]:
     return found
 
 
-def test_a_killed_comparison_goes_on_to_the_same_predictions(local_ray, planted, corpus, list_of_six, six_names, tiny, tmp_path):
+def test_a_killed_comparison_goes_on_to_the_same_predictions(local_ray, planted, corpus, list_of_six, six_names, cluster, tmp_path):
     texts = [f"ours={planted['ours']}", f"s2t={planted['s2t']}"]
-    command = [sys.executable, "-m", "jobs.evaluate", "--recognisers", *texts, "--lexicon", str(list_of_six), "--corpus", str(corpus), "--out", str(tmp_path / "killed")]
+    command = [sys.executable, "-m", "jobs.evaluate", "--recognisers", *texts, "--lexicon", str(list_of_six), "--corpus", str(corpus)]
+    command += ["--out", str(tmp_path / "killed"), "--set", "cluster.cpus_per_task=4.0"]
     environment = os.environ | {"PYTHONPATH": os.getcwd(), "RAY_ADDRESS": local_ray.address}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as job:
         while not (before := sorted((tmp_path / "killed").glob("comparison-*/predictions.parquet/*.parquet"))) and job.poll() is None:
@@ -72,8 +79,8 @@ def test_a_killed_comparison_goes_on_to_the_same_predictions(local_ray, planted,
     written = {path: path.stat().st_mtime_ns for path in out.glob("predictions.parquet/*.parquet")}
 
     specs = parse_specs(texts)
-    found = compare(specs, str(corpus), six_names, tiny.cluster, str(out))
-    compare(specs, str(corpus), six_names, tiny.cluster, str(tmp_path / "whole"))
+    found = compare(specs, str(corpus), six_names, cluster, str(out))
+    compare(specs, str(corpus), six_names, cluster, str(tmp_path / "whole"))
     assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in written.items())
     resumed = rows_of(out)
     assert resumed == rows_of(tmp_path / "whole") and len(resumed) == 2 * 6 * NUM_FILES
@@ -85,16 +92,16 @@ def test_a_killed_comparison_goes_on_to_the_same_predictions(local_ray, planted,
 
     # A second call recognises nothing; with one more, that one alone is heard; the same name with another model replaces the old one's.
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    compare(specs, str(corpus), six_names, tiny.cluster, str(out))
+    compare(specs, str(corpus), six_names, cluster, str(out))
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == stamps
-    compare(parse_specs([texts[0], f"s2t={planted['whisper']}"]), str(corpus), six_names, tiny.cluster, str(out))
+    compare(parse_specs([texts[0], f"s2t={planted['whisper']}"]), str(corpus), six_names, cluster, str(out))
     after = {path.name for path in out.glob("predictions.parquet/*")}
     assert {name.split("-")[0] for name in after} == {"ours", "s2t"} and len(after) == 2 * NUM_FILES
     assert not any(path.name in after for path in stamps if path.name.startswith("s2t-"))
 
 
-def test_one_model_is_measured_as_ever(planted, tiny_corpus, six_names, tiny, tmp_path):
-    metrics = evaluate(planted["ours"], str(tiny_corpus), six_names, tiny.cluster, str(tmp_path), keep_log_probs=True)
+def test_one_model_is_measured_as_ever(planted, tiny_corpus, six_names, cluster, tmp_path):
+    metrics = evaluate(planted["ours"], str(tiny_corpus), six_names, cluster, str(tmp_path), keep_log_probs=True)
     assert metrics["overall"]["top1"] == pytest.approx(1 / 6) and metrics["by_seen"]["seen"]["num_clips"] == 6
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pylist()
     assert len(rows) == 6 and all(len(row["log_probs"]) == 1 for row in rows)
