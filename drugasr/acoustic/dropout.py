@@ -1,6 +1,6 @@
 """Dropout that costs little on CPUs, where torch draws each element from a Bernoulli distribution of its own.
 
-At the size of a small model that is a third of a training step (`python -m benchmarks.dropout`). Here a random byte an
+At the size of a small model that is a third of a training step (`python -m benchmarks.training_step`). Here a random byte an
 element is compared with a threshold, so the probability is rounded to a 256th.
 """
 
