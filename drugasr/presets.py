@@ -92,7 +92,7 @@ def large() -> Config:
         training=TrainingConfig(num_epochs=10, learning_rate=3e-5, batch_s=400),
         tuning=TuningConfig(
             num_trials=16, num_epochs=4, frozen_layers=(12, 16, 18, 20, 22, 23), min_learning_rate=1e-6, max_learning_rate=3e-4,
-            searcher="optuna", num_workers=1, max_concurrent=4,
+            searcher="optuna", num_workers=1,
         ),
         cluster=ClusterConfig(num_workers=4, gpus_per_worker=1.0),
     )
