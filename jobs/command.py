@@ -47,10 +47,10 @@ def _connect() -> None:
     """Joins the Ray of RAY_ADDRESS (a submitted job has one), or starts one in this process."""
     defaults = {
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-        # On a loaded machine two trials' workers import torch for more than the 60 s of Ray, which then starts them anew, for ever.
+        # On a loaded machine two trials' workers import torch for longer than Ray's 60 s, and are started anew, for ever.
         "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
         "RAY_AIR_NEW_OUTPUT": "0",  # Tune's new output prints a table whatever its verbosity
-        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16384",  # kernels for every shape of a training's batches; the default, 1024, is too few
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16384",  # kernels for all shapes of a training's batches: 1,024 are too few
         **{"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"},
     }
     os.environ |= (defaults := defaults | {name: os.environ[name] for name in defaults if name in os.environ})
