@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 BENCHMARKS := ranking synthesis training tuning searchers
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo serve test bench
+.PHONY: install demo serve compare test bench
 
 install: $(VENV)/.installed
 
@@ -25,6 +25,13 @@ demo: install
 serve: install
 	@if test -f $(STORAGE)/serve.yaml; then $(PY) -m jobs.local -- serve run $(STORAGE)/serve.yaml; \
 	else $(PY) -m jobs.local -- serve run serve.app:build model=shipped lexicon=$(LEXICON); fi
+
+# On the demo's corpus: what is there already is not measured again.
+compare: install
+	@test -f $(STORAGE)/result.json || $(MAKE) demo
+	@model=$$($(PY) -c "import json, sys; print(json.load(open(sys.argv[1]))['model'])" $(STORAGE)/result.json) && \
+	    $(PY) -m jobs.local -- ray job submit --working-dir . -- python -m jobs.evaluate --preset mini --storage $(STORAGE) \
+	    --recognisers shipped tuned=$$model ensemble=shipped+$$model pocketsphinx
 
 test: install
 	$(PY) -m pytest -n 2 --dist loadfile

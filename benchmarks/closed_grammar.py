@@ -5,7 +5,7 @@
 The clips are those of `benchmarks.base`, which must have run with the same --storage and --names; the list is top500, whole.
 An error is any answer but the name that was said, none included. Ours is the first name by CTC likelihood.
 
-The peer hears each name as eSpeak pronounces it (`benchmarks.arpabet`). It gets every chance: its setups (`sphinx.SETUPS`)
+The peer hears each name as eSpeak pronounces it (`drugasr.evaluation.recognisers.arpabet`). It gets every chance: its setups (`sphinx.SETUPS`)
 are all tried on a sample of the very clips that it is measured on, and the best of them is taken. Ours has no setup.
 """
 
@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from benchmarks import base_corpus
 from benchmarks.base_corpus import TIER, Clip
 from benchmarks.harness import Comparison, show
-from benchmarks.sphinx import SETUPS, ClosedGrammar, Setup, check_installed
 from drugasr.corpus.manifest import Manifest
 from drugasr.errors import CorpusError, DrugasrError
+from drugasr.evaluation.recognisers.sphinx import SETUPS, ClosedGrammar, Setup, check_installed
 from drugasr.fingerprint import seed_of
 from drugasr.lexicon.drug import Lexicon
 from drugasr.lexicon.reading import read_lexicon

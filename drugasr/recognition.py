@@ -54,6 +54,13 @@ class Member:
     weight: float = 1.0
     """Share of its log-likelihoods in the ensemble's, relative to the others' weights."""
 
+    @classmethod
+    def from_dir(cls, folder: str, weight: float = 1.0) -> Self:
+        """With the model of a folder, its URI, a hub name or `shipped`, and its calibration. Raises ModelError."""
+        from drugasr.acoustic.model import AcousticModel  # here: who only reads answers needs no torch
+
+        return cls(model=AcousticModel.from_dir(folder), calibration=calibration_of(folder), weight=weight)
+
 
 class Recognizer:
     def __init__(
@@ -86,15 +93,9 @@ class Recognizer:
     @classmethod
     def from_dir(cls, *folders: str, lexicon: Lexicon, weights: Sequence[float] | None = None, **options) -> Self:
         """A recogniser with the model of a folder, its URI, a hub name or `shipped`; of several, an ensemble. Raises ModelError."""
-        from drugasr.acoustic.model import AcousticModel  # here: who only reads answers needs no torch
-
         if weights is not None and len(weights) != len(folders):
             raise InputError(f"{len(weights)} weights were given for {len(folders)} models")
-        members = [
-            Member(model=AcousticModel.from_dir(folder), calibration=_calibration_of(folder), weight=weight)
-            for folder, weight in zip(folders, weights or [1.0] * len(folders), strict=True)
-        ]
-        return cls(members, lexicon, **options)
+        return cls([Member.from_dir(*given) for given in zip(folders, weights or [1.0] * len(folders), strict=True)], lexicon, **options)
 
     @property
     def name(self) -> str:
@@ -120,11 +121,11 @@ class Recognizer:
     def recognize(self, waves: Sequence[np.ndarray], num_alternatives: int | None = None) -> list[Recognition]:
         """One answer a clip, in order; `waves` are float32, mono, 16 kHz, of any length, empty too."""
         state = self._state
-        spoken = [wave_S for wave_S in waves if _may_hold_speech(wave_S)]
+        spoken = [wave_S for wave_S in waves if may_hold_speech(wave_S)]
         heard = iter(zip(*(self._hear(member, spoken, state[1]) for member in self.members), strict=True))
         count = self.num_alternatives if num_alternatives is None else num_alternatives
         return [
-            self._answer(wave_S, next(heard), state, count) if _may_hold_speech(wave_S) else self._no_speech(wave_S, state[0])
+            self._answer(wave_S, next(heard), state, count) if may_hold_speech(wave_S) else self._no_speech(wave_S, state[0])
             for wave_S in waves
         ]
 
@@ -207,7 +208,7 @@ class Recognizer:
         )
 
 
-def _calibration_of(folder: str) -> Calibration:
+def calibration_of(folder: str) -> Calibration:
     """The calibration in a model folder or its URI; `UNCALIBRATED` where there is none, as in a model from the hub."""
     folder = located(folder)
     is_folder = "://" in folder or os.path.isdir(folder)
@@ -215,5 +216,6 @@ def _calibration_of(folder: str) -> Calibration:
     return Calibration.from_json(facts["calibration"]) if "calibration" in facts else UNCALIBRATED
 
 
-def _may_hold_speech(wave_S: np.ndarray) -> bool:
+def may_hold_speech(wave_S: np.ndarray) -> bool:
+    """Whether it is long enough for a word, and not digital silence."""
     return len(wave_S) >= MIN_SPEECH_S * SAMPLE_RATE_HZ and bool(np.any(wave_S))

@@ -4,13 +4,16 @@ import argparse
 import sys
 
 from drugasr.evaluation.calibrating import calibrate
-from jobs import evaluate
 from jobs.command import run_job
-from jobs.inputs import read_inputs
+from jobs.flags import parser_of
+from jobs.inputs import add_corpus_flag, add_model_flag, read_inputs
 
 
 def parser() -> argparse.ArgumentParser:
-    return evaluate.parser("calibrate", __doc__)
+    parser = parser_of("calibrate", __doc__)
+    add_model_flag(parser)
+    add_corpus_flag(parser)
+    return parser
 
 
 def job(config, arguments) -> dict:

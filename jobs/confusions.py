@@ -7,10 +7,15 @@ from drugasr import storage
 from drugasr.evaluation.confusions import write_confusions
 from jobs import evaluate
 from jobs.command import run_job
+from jobs.flags import parser_of
+from jobs.inputs import add_corpus_flag, add_model_flag
 
 
 def parser() -> argparse.ArgumentParser:
-    return evaluate.parser("confusions", __doc__)
+    parser = parser_of("confusions", __doc__)
+    add_model_flag(parser)
+    add_corpus_flag(parser)
+    return parser
 
 
 def job(config, arguments) -> dict:

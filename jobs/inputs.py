@@ -24,6 +24,10 @@ def add_corpus_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", help="folder of jobs.synthesize (default: the corpus in the storage)")
 
 
+def add_model_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, help="model folder that a training wrote")
+
+
 def read_inputs(config: Config, arguments: argparse.Namespace) -> Inputs:
     """Raises LexiconError, CorpusError or StorageError before any work."""
     corpus_uri = arguments.corpus or storage.join(arguments.storage, "corpus")

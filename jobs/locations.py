@@ -19,6 +19,11 @@ def location_of(flag: str, value: str) -> str:
     return os.path.abspath(path)
 
 
+def model_location(flag: str, value: str) -> str:
+    """The whole path of a folder that is here; anything else (a hub name, a URI, `shipped`) as it is."""
+    return location_of(flag, value) if _is_here(value) or value.startswith(("/", "~", ".")) else value
+
+
 def with_whole_locations(config: Config) -> Config:
     """The settings with whole paths in them: workers run in other folders."""
     source, base, corpus = config.lexicon.source, config.model.base, config.corpus

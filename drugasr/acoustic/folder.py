@@ -71,8 +71,18 @@ def load_model(base: str) -> tuple[PreTrainedModel, Wav2Vec2Processor, Vocabular
 
 @contextmanager
 def _opened(base: str) -> Iterator[str]:
-    """`base` as a local folder, fetched where it is a URI or a hub name; what goes wrong inside becomes a ModelError."""
+    """The folder of a CTC model; see `opened`."""
     check_base(base)
+    with opened(base) as folder:
+        yield folder
+
+
+@contextmanager
+def opened(base: str) -> Iterator[str]:
+    """`base` as a local folder, fetched where it is a URI or a hub name; what goes wrong inside becomes a ModelError.
+
+    Ask `model_config` first: without a hub it gives up in seconds.
+    """
     transformers_logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -90,7 +100,7 @@ def _opened(base: str) -> Iterator[str]:
 def _fetch(name: str) -> str:
     """The hub's model in the local cache; what lies there, where the hub cannot be reached."""
     # One request: looked for one by one, each file that the model lacks would cost half a minute of retries without a hub.
-    folder = huggingface_hub.snapshot_download(name, allow_patterns=["*.json", "model*.safetensors"])
+    folder = huggingface_hub.snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "model*.safetensors"])
     return folder if has_weights(folder) else huggingface_hub.snapshot_download(name, allow_patterns=["pytorch_model*"])
 
 
@@ -155,11 +165,11 @@ def save_model(folder: Path, model: PreTrainedModel, processor: Wav2Vec2Processo
 
 def _cannot_load(base: str, error: Exception) -> str:
     if os.path.isdir(base) or "://" in base:
-        return f"{base} is not the folder of a CTC model: {error}"
+        return f"{base} is not the folder of a model that can be used here: {error}"
     return (
         f"cannot load the model {base!r}: there is no such folder, and the Hugging Face hub gave: {str(error).splitlines()[0]}. "
         f"Either run where the hub can be reached, or download it elsewhere (`hf download {base} --local-dir FOLDER`), "
-        "copy the folder here and use --set model.base=FOLDER; --preset mini needs no hub at all"
+        "copy the folder here and give FOLDER in its place (a training takes --set model.base=FOLDER); --preset mini needs no hub at all"
     )
 
 

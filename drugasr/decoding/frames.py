@@ -15,8 +15,13 @@ def mask_dead(logp_TV: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
 
     Do it once, before anything below `decoding`: a model can emit `<s>` or `<unk>`, a name cannot hold them.
     """
+    return mask_symbols(logp_TV, vocabulary.dead_ids)
+
+
+def mask_symbols(logp_TV: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+    """`logp_TV` with some symbols at -inf and every frame renormalised; same dtype."""
     masked_TV = logp_TV.astype(np.float64)
-    masked_TV[:, list(vocabulary.dead_ids)] = -np.inf
+    masked_TV[:, list(ids)] = -np.inf
     peak_T1 = masked_TV.max(axis=1, keepdims=True)
     masked_TV -= peak_T1 + np.log(np.exp(masked_TV - peak_T1).sum(axis=1, keepdims=True))
     return masked_TV.astype(logp_TV.dtype)

@@ -21,6 +21,7 @@ from drugasr.lexicon.soundalikes import SoundAlikes, read_sound_alikes
 COLUMNS = ("drug_id", "ranked", "posteriors", "engine", "voice")
 """What a prediction must have; `posteriors` are those of `ranked`, among the names of the list."""
 NUM_SHOWN, NUM_WORST = 50, 20
+_ERROR = "error"  # a column that a prediction may have: why its clip could not be heard
 _RECORDED = "recording"  # the engine of clips that a person spoke
 
 
@@ -146,7 +147,7 @@ def _read(uri: str) -> pa.Table:
         names = pq.ParquetDataset(path, filesystem=filesystem).schema.names
         if missing := [name for name in COLUMNS if name not in names]:
             raise InputError(f"{uri} lacks the columns {', '.join(missing)}: delete the folder that it is in and evaluate the model again")
-        return pq.read_table(path, filesystem=filesystem, columns=list(COLUMNS))
+        return pq.read_table(path, filesystem=filesystem, columns=[name for name in (*COLUMNS, _ERROR) if name in names])
     except (OSError, pa.ArrowException) as error:
         raise StorageError(f"cannot read the predictions in {uri}: {error}") from error
 
@@ -155,7 +156,7 @@ def _rows(predictions: pa.Table | Iterable[Mapping[str, Any]]) -> Iterator[Mappi
     if not isinstance(predictions, pa.Table):
         yield from predictions
         return
-    wanted = [name for name in COLUMNS if name in predictions.column_names]
+    wanted = [name for name in (*COLUMNS, _ERROR) if name in predictions.column_names]
     for batch in predictions.select(wanted).to_batches(max_chunksize=10_000):
         yield from batch.to_pylist()
 
@@ -168,7 +169,7 @@ def _count(predictions: pa.Table | Iterable[Mapping[str, Any]], lexicon: Lexicon
         said, ranked, posteriors = row["drug_id"], row["ranked"] or [], row["posteriors"] or []
         if len(ranked) != len(posteriors) or not ids.issuperset(ranked):
             raise InputError("the predictions were not made with this list of names: evaluate the model with it")
-        if said not in ids:
+        if said not in ids or row.get(_ERROR) is not None:
             continue
         counts.clips[said] += 1
         counts.voices.add(row["voice"])

@@ -1,49 +1,25 @@
-"""Plots as SVG text to set into a page: no pyplot, no fonts to load, readable on light and on dark.
-
-Lines and letters of the axes take the colour of the page's text; the series have fixed colours of middle
-lightness. A trial keeps its colour and its number (its rank) through all the plots.
-"""
+"""The plots of a search, as SVG text. A trial keeps its colour and its number (its rank) through all of them."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from io import StringIO
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+from drugasr.tuning.svg import COLOURS
+from drugasr.tuning.svg import STYLE as STYLE
+from drugasr.tuning.svg import TEXT as TEXT
+from drugasr.tuning.svg import to_svg as _svg
 from drugasr.tuning.trial import Trial, metric
 
-COLOURS = ("#2f81c7", "#e07b39", "#3a9d5d", "#c94f7c", "#8f6fd1", "#a38a1f", "#1fa3a3", "#d0504a", "#7a8793", "#b0689f")
 STATUS_MARKS = {"finished": "s", "stopped early": "|", "failed": "X", "diverged": "X"}
 """How a trial's line ends, by its status."""
 
 _NEAR = 0.035
 """Share of the axes' width or height within which two labels would cover one another."""
 _MAX_TOGETHER = 3
-
-# matplotlib knows no `currentColor`: draw in a colour that nothing else uses, and put the word in its place.
-_TEXT = "#010203"
-_STYLE = {
-    "svg.fonttype": "none",  # letters stay letters: smaller, and they can be selected and read aloud
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "grid.alpha": 0.18,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    **dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), _TEXT
-    ),
-}
 
 
 def colour_of(rank: int) -> str:
@@ -53,7 +29,7 @@ def colour_of(rank: int) -> str:
 
 def learning_curves(trials: Sequence[Trial]) -> str:
     """Loss, CER and top-1 (percent) against the epoch; one line a trial, with its rank at the end."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(11, 3.4), layout="constrained")
         kinds = (("Loss, nats a clip", "loss", 1), ("CER, percent", "cer", 100), ("Top-1, percent", "top1", 100))
         for axes, (title, name, factor) in zip(figure.subplots(1, 3), kinds):
@@ -64,12 +40,12 @@ def learning_curves(trials: Sequence[Trial]) -> str:
                     axes.plot(*zip(*points), color=colour_of(rank), marker="o", markersize=3.5)
                     ends.append((*points[-1], rank))
             if name == "loss":
-                axes.plot([], [], color=_TEXT, label="validation")
+                axes.plot([], [], color=TEXT, label="validation")
                 for rank, trial in enumerate(trials, start=1):
                     points = [(metric(e, "epoch"), v) for e in trial.epochs if math.isfinite(v := metric(e, "train_loss"))]
                     if points:
                         axes.plot(*zip(*points), color=colour_of(rank), linestyle=":", marker=".", markersize=3, linewidth=1.3)
-                axes.plot([], [], color=_TEXT, linestyle=":", linewidth=1.3, label="training")
+                axes.plot([], [], color=TEXT, linestyle=":", linewidth=1.3, label="training")
                 axes.legend(loc="upper right", fontsize=8)
                 _log_if_wide(axes, [metric(e, n) for t in trials for e in t.epochs for n in ("loss", "train_loss")])
             axes.set(title=title, xlabel="epoch", xlim=(0.7, max((len(t.epochs) for t in trials), default=1) * 1.08 + 0.3))
@@ -80,7 +56,7 @@ def learning_curves(trials: Sequence[Trial]) -> str:
 
 def parameter_map(trials: Sequence[Trial], reference: int | None = None) -> str:
     """Frozen layers against learning rate, coloured by the best top-1; a cross failed or diverged; a dashed line at `reference`."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.8), layout="constrained")
         axes = figure.subplots()
         places = [(metric(t.params, "frozen_layers"), metric(t.params, "learning_rate"), rank, t) for rank, t in enumerate(trials, 1)]
@@ -88,12 +64,12 @@ def parameter_map(trials: Sequence[Trial], reference: int | None = None) -> str:
         bad = [(x, y) for x, y, _, t in places if not t.is_usable]
         if good:
             x, y, top1 = zip(*good)
-            points = axes.scatter(x, y, c=top1, cmap="viridis", s=130, edgecolors=_TEXT, linewidths=0.8)
+            points = axes.scatter(x, y, c=top1, cmap="viridis", s=130, edgecolors=TEXT, linewidths=0.8)
             figure.colorbar(points, ax=axes, label="best top-1, percent").outline.set_visible(False)
         if bad:
-            axes.scatter(*zip(*bad), marker="x", s=70, color=_TEXT, label="failed or diverged")
+            axes.scatter(*zip(*bad), marker="x", s=70, color=TEXT, label="failed or diverged")
         if reference is not None:
-            axes.axvline(reference, color=_TEXT, linestyle="--", linewidth=1, zorder=0, label="last two layers trained, as in 2022")
+            axes.axvline(reference, color=TEXT, linestyle="--", linewidth=1, zorder=0, label="last two layers trained, as in 2022")
         if bad or reference is not None:
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0, ncols=2, fontsize=8)
         rates = [y for _, y, _, _ in places if y > 0]
@@ -112,12 +88,12 @@ def parameter_map(trials: Sequence[Trial], reference: int | None = None) -> str:
 
 def importance_bars(importances: Mapping[str, float]) -> str:
     """A bar for each searched value: the share of the variance of top-1 that it explains."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 0.8 + 0.42 * len(importances)), layout="constrained")
         axes = figure.subplots()
         names, shares = zip(*reversed(importances.items()))
         bars = axes.barh([name.replace("_", " ") for name in names], [100 * share for share in shares], color=COLOURS[0], height=0.6)
-        axes.bar_label(bars, fmt="%.0f %%", padding=4, fontsize=8, color=_TEXT)
+        axes.bar_label(bars, fmt="%.0f %%", padding=4, fontsize=8, color=TEXT)
         axes.set(xlabel="share of the variance of top-1, percent", xlim=(0, 110))
         axes.grid(axis="y", visible=False)
         return _svg(figure, "importance", "Share of the variance of top-1 that each searched value explains")
@@ -125,7 +101,7 @@ def importance_bars(importances: Mapping[str, float]) -> str:
 
 def best_so_far(trials: Sequence[Trial]) -> str:
     """Every epoch's top-1 against the wall time, and the best until then."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.8), layout="constrained")
         axes = figure.subplots()
         points = sorted(
@@ -137,7 +113,7 @@ def best_so_far(trials: Sequence[Trial]) -> str:
         if points:
             seconds, top1, ranks = zip(*points)
             best = [max(top1[: i + 1]) for i in range(len(top1))]
-            axes.step(seconds, best, where="post", color=_TEXT, label="best so far")
+            axes.step(seconds, best, where="post", color=TEXT, label="best so far")
             axes.scatter(seconds, top1, color=[colour_of(rank) for rank in ranks], s=24, zorder=3)
             axes.legend(loc="lower right", fontsize=8)
             axes.set_xlim(0, seconds[-1] * 1.05 or 1)
@@ -147,7 +123,7 @@ def best_so_far(trials: Sequence[Trial]) -> str:
 
 def timeline(trials: Sequence[Trial]) -> str:
     """A row a trial over the wall time: a dot for each epoch, and the end by its status."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(11, 1.1 + 0.32 * max(len(trials), 1)), layout="constrained")
         axes = figure.subplots()
         for rank, trial in enumerate(trials, start=1):
@@ -159,7 +135,7 @@ def timeline(trials: Sequence[Trial]) -> str:
             start = trial.wall_s - trial.duration_s
             axes.plot([start if math.isfinite(start) else ends[0], ends[-1]], [rank, rank], color=colour_of(rank), linewidth=5, alpha=0.45)
             axes.scatter(ends, [rank] * len(ends), color=colour_of(rank), s=16, zorder=3)
-            axes.scatter(ends[-1], rank, color=_TEXT, marker=STATUS_MARKS[trial.status], s=55, zorder=4, linewidths=1.5)
+            axes.scatter(ends[-1], rank, color=TEXT, marker=STATUS_MARKS[trial.status], s=55, zorder=4, linewidths=1.5)
             axes.annotate(f"{trial.status}, epoch {len(trial.epochs)}", (ends[-1], rank), va="center",
                           xytext=(9, 0), textcoords="offset points", fontsize=8)  # fmt: skip
         axes.set(xlabel="seconds since the search began", ylim=(len(trials) + 0.6, 0.4))
@@ -193,18 +169,3 @@ def _log_if_wide(axes: Axes, values: Sequence[float]) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _svg(figure: Figure, name: str, description: str) -> str:
-    """The figure as one `<svg>` element, its ids led by `name`, so that plots on a page do not mix them up."""
-    figure.patch.set_alpha(0)
-    for axes in figure.axes:
-        axes.patch.set_alpha(0)
-    text = StringIO()
-    # A fixed salt gives the same bytes for the same trials; without metadata no date and no address is written.
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_TEXT, "currentColor")
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)

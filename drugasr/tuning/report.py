@@ -1,17 +1,14 @@
 """The page about a search: one HTML file that opens offline and asks the network for nothing."""
 
-import base64
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from drugasr.tuning import plots
 from drugasr.tuning.mistakes import Mistakes
+from drugasr.tuning.page import environment_of, percent, plain
 from drugasr.tuning.trial import SEARCHED, Trial, leaderboard, metric, params_of
 
 _MAX_PAIRS = 20
@@ -42,14 +39,8 @@ def render(
     ranked = leaderboard(trials)
     reference = num_layers - _NUM_TRAINED_2022 if num_layers > _NUM_TRAINED_2022 else None
     rows = list(enumerate(ranked, start=1))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "number": _number, "rate": _rate, "data_uri": _data_uri}
+    environment = environment_of(Path(__file__).parent)
+    environment.filters["rate"] = _rate
     environment.globals |= {"metric": metric, "colour_of": plots.colour_of}
     return environment.get_template("report.html.j2").render(
         title=title,
@@ -67,7 +58,7 @@ def render(
         counts={status: count for status in plots.STATUS_MARKS if (count := sum(t.status == status for t in ranked))},
         epochs_run=sum(len(trial.epochs) for trial in ranked),
         total_s=max((trial.wall_s for trial in ranked if math.isfinite(trial.wall_s)), default=math.nan),
-        facts={name: _plain(value) for name, value in facts.items()},
+        facts={name: plain(value) for name, value in facts.items()},
         notes=list(notes),
         reference=_reference(ranked, reference),
     )
@@ -78,25 +69,8 @@ def _reference(ranked: Sequence[Trial], frozen_layers: int | None) -> str:
     if frozen_layers is None:
         return REFERENCE
     same = [trial for trial in ranked if trial.is_usable and trial.params.get("frozen_layers") == frozen_layers]
-    found = f"the best trial there came to a top-1 of {_percent(metric(same[0].best_epoch, 'top1'))}" if same else "no trial here has a result there"
+    found = f"the best trial there came to a top-1 of {percent(metric(same[0].best_epoch, 'top1'))}" if same else "no trial here has a result there"
     return f"{REFERENCE} With the last two layers trained, this model has {frozen_layers} frozen (the dashed line on the map): {found}."
-
-
-def _data_uri(flac: bytes) -> str:
-    return f"data:audio/flac;base64,{base64.b64encode(flac).decode()}"
-
-
-def _plain(value: object) -> dict[str, Any]:
-    folded = isinstance(value, (Mapping, list, tuple))
-    return {"folded": folded, "text": json.dumps(value, indent=2, ensure_ascii=False, default=str) if folded else str(value)}
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %" if math.isfinite(value) else "–"
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
 
 
 def _rate(value: float) -> str:

@@ -25,6 +25,7 @@ def row(**changes):
         "id": "1", "drug_id": "a", "drug": "A", "text": "aspirin", "transcript": "aspirin", "ranked": ["a", "b", "c", "d", "e"],
         "log_likelihoods": [-1.0, -2.0, -3.0, -4.0, -5.0], "ranked_levenshtein": ["a", "b", "c", "d", "e"], "answer": "A", "confidence": 1.0, "in_list": 1.0,
         "engine": "espeak", "voice": "espeak:en-us+f5", "accent": "en-us", "snr_db": None, "seen": True, "duration_s": 1.0,
+        "dose": None, "said_dose": None, "sound_alike": False, "error": None, "compute_s": 0.1,
     } | changes  # fmt: skip
 
 

@@ -7,6 +7,7 @@ def row(**changes):
     return {
         "drug_id": "a", "drug": "A", "text": "aspirin", "transcript": "aspirin", "ranked": ["a"], "ranked_levenshtein": ["a"],
         "answer": "A", "confidence": 1.0, "in_list": 1.0, "engine": "espeak", "voice": "espeak:en-us+f5", "accent": "en-us", "snr_db": None, "seen": True,
+        "dose": None, "said_dose": None, "sound_alike": False, "error": None, "compute_s": 0.1, "duration_s": 1.0,
     } | changes  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def to_arpabet(ipa: str) -> tuple[str, ...]:
     phonemes: list[str] = []
     for sound, following in zip(sounds, [*sounds, ""][1:], strict=True):
         if sound not in _ARPABET:
-            raise InputError(f"eSpeak's sound {sound!r} in {ipa!r} has no ARPABET phoneme: add it to benchmarks/arpabet.py")
+            raise InputError(f"eSpeak's sound {sound!r} in {ipa!r} has no ARPABET phoneme: add it to drugasr/evaluation/recognisers/arpabet.py")
         known = _SCOTTISH_BEFORE_R if following in ("r", "ɹ") and sound in _SCOTTISH_BEFORE_R else _ARPABET
         for phoneme in known[sound]:
             # The dictionary writes an R that a vowel holds already once.

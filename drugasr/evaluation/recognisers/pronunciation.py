@@ -7,8 +7,8 @@ from pathlib import Path
 
 import espeakng_loader
 
-from benchmarks.arpabet import SEPARATOR
 from drugasr.errors import VoiceError
+from drugasr.evaluation.recognisers.arpabet import SEPARATOR
 
 _SYNCHRONOUS_RETRIEVAL = 2  # AUDIO_OUTPUT_SYNCHRONOUS: no sound device is opened
 _CHARS_UTF8 = 1

@@ -1,7 +1,7 @@
 import pytest
 
-from benchmarks.arpabet import to_arpabet
-from benchmarks.pronunciation import pronounce
+from drugasr.evaluation.recognisers.arpabet import to_arpabet
+from drugasr.evaluation.recognisers.pronunciation import pronounce
 from drugasr.errors import InputError, VoiceError
 from drugasr.lexicon.reading import read_lexicon
 

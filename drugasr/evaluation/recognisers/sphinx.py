@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.arpabet import to_arpabet
-from benchmarks.pronunciation import pronounce
 from drugasr.audio import SAMPLE_RATE_HZ
 from drugasr.errors import InputError
+from drugasr.evaluation.recognisers.arpabet import to_arpabet
+from drugasr.evaluation.recognisers.pronunciation import pronounce
 
 Pronunciation = tuple[str, ...]
 
@@ -92,7 +92,7 @@ def check_installed() -> None:
     try:
         import pocketsphinx  # noqa: F401
     except ImportError as error:
-        raise InputError(f"the peer is not installed ({error}): pip install 'drugasr[bench]'") from error
+        raise InputError(f"pocketsphinx is not installed ({error}): pip install 'drugasr[peers]'") from error
 
 
 def pronunciations_of(names: Sequence[str], setup: Setup) -> list[list[Pronunciation]]:

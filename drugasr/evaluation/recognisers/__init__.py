@@ -1,0 +1,1 @@
+"""Recognisers to compare: one class a family behind one protocol."""
