@@ -8,10 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from drugasr.tuning.svg import COLOURS
-from drugasr.tuning.svg import STYLE as STYLE
-from drugasr.tuning.svg import TEXT as TEXT
-from drugasr.tuning.svg import to_svg as _svg
+from drugasr.tuning.svg import COLOURS, STYLE, TEXT, to_svg
 from drugasr.tuning.trial import Trial, metric
 
 STATUS_MARKS = {"finished": "s", "stopped early": "|", "failed": "X", "diverged": "X"}
@@ -51,7 +48,7 @@ def learning_curves(trials: Sequence[Trial]) -> str:
             axes.set(title=title, xlabel="epoch", xlim=(0.7, max((len(t.epochs) for t in trials), default=1) * 1.08 + 0.3))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             _label(axes, ends)
-        return _svg(figure, "curves", "Validation loss, character error rate and top-1 of every trial against the epoch")
+        return to_svg(figure, "curves", "Validation loss, character error rate and top-1 of every trial against the epoch")
 
 
 def parameter_map(trials: Sequence[Trial], reference: int | None = None) -> str:
@@ -83,7 +80,7 @@ def parameter_map(trials: Sequence[Trial], reference: int | None = None) -> str:
         axes.set_xlim(min(layers, default=0) - 0.6, max(layers, default=0) + 0.9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _label(axes, [place[:3] for place in places], offset=9)
-        return _svg(figure, "map", "Every trial by frozen layers and learning rate, coloured by its best top-1")
+        return to_svg(figure, "map", "Every trial by frozen layers and learning rate, coloured by its best top-1")
 
 
 def importance_bars(importances: Mapping[str, float]) -> str:
@@ -96,7 +93,7 @@ def importance_bars(importances: Mapping[str, float]) -> str:
         axes.bar_label(bars, fmt="%.0f %%", padding=4, fontsize=8, color=TEXT)
         axes.set(xlabel="share of the variance of top-1, percent", xlim=(0, 110))
         axes.grid(axis="y", visible=False)
-        return _svg(figure, "importance", "Share of the variance of top-1 that each searched value explains")
+        return to_svg(figure, "importance", "Share of the variance of top-1 that each searched value explains")
 
 
 def best_so_far(trials: Sequence[Trial]) -> str:
@@ -118,7 +115,7 @@ def best_so_far(trials: Sequence[Trial]) -> str:
             axes.legend(loc="lower right", fontsize=8)
             axes.set_xlim(0, seconds[-1] * 1.05 or 1)
         axes.set(xlabel="seconds since the search began", ylabel="top-1, percent")
-        return _svg(figure, "best", "Best top-1 so far against the wall time of the search")
+        return to_svg(figure, "best", "Best top-1 so far against the wall time of the search")
 
 
 def timeline(trials: Sequence[Trial]) -> str:
@@ -143,7 +140,7 @@ def timeline(trials: Sequence[Trial]) -> str:
         axes.grid(axis="y", visible=False)
         # Room on the right for the words behind the last mark.
         axes.set_xlim(0, max([trial.wall_s for trial in trials if math.isfinite(trial.wall_s)], default=1) * 1.18)
-        return _svg(figure, "timeline", "When every trial ran, reported, and was finished or stopped")
+        return to_svg(figure, "timeline", "When every trial ran, reported, and was finished or stopped")
 
 
 def _label(axes: Axes, places: Sequence[tuple[float, float, int]], offset: float = 5) -> None:
