@@ -3,29 +3,22 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import numpy as np
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from drugasr.errors import AudioError
 from drugasr.recognition import Recognition
-from serve import problem, transcription, upload
+from serve import page, problem, transcription, upload
 from serve.problem import Problem, unavailable
 from serve.telemetry import Observer, Silent
 from serve.tokens import BearerTokens
 
 MAX_ALTERNATIVES = 5
-_PAGE = Path(__file__).parent / "static" / "index.html"
-# The page may run its own script and talk to this server, nothing else; `blob:` is its audio worklet.
-_PAGE_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _CLIP_BODY = {
     "requestBody": {
         "required": True,
@@ -59,7 +52,7 @@ def create_api(recognizer: AsyncRecognizer, *, tokens: Sequence[str] = (), obser
     problem.install(app, observer.refused)
     if tokens:
         app.add_middleware(BearerTokens, digests=tokens)
-    page = _PAGE.read_text(encoding="utf-8")
+    page.install(app)
 
     async def hear(data: bytes, num_alternatives: int) -> Recognition:
         # In a thread: decoding 30 s takes long enough to hold up every other request.
@@ -116,11 +109,6 @@ def create_api(recognizer: AsyncRecognizer, *, tokens: Sequence[str] = (), obser
                 return {"status": "ok", **await recognizer.describe()}
             except BackPressureError:
                 return {"status": "ok"}  # a full queue stands before a model that works
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> HTMLResponse:
-        headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-        return HTMLResponse(page, headers=headers)
 
     return app
 
