@@ -23,6 +23,7 @@ from drugasr.local_ray import local_ray
 CONFIG_FILE = Path(__file__).parents[1] / "serve" / "config.yaml"
 APPLICATION, RECOGNIZER, INGRESS = "drugasr", "recognizer", "api"
 _NUM_CPUS = 4
+_DEPLOY_TRIES = 4
 _START_TIMEOUT_S = 180
 
 
@@ -82,8 +83,9 @@ def service(port: int | None = None, environment: dict[str, str] | None = None, 
     os.environ |= environment or {}
     with tempfile.TemporaryDirectory() as folder, local_ray(_NUM_CPUS) as run:
         ours = Service(run, port or free_port(), Path(folder))
-        if code := ours.deploy(**arguments):
-            raise CapacityError(f"serve deploy ended with code {code}")
+        # On a busy machine the dashboard is up before it takes deployments.
+        if all(ours.deploy(**arguments) for _ in range(_DEPLOY_TRIES)):
+            raise CapacityError(f"serve deploy failed {_DEPLOY_TRIES} times")
         ours.wait_until(lambda said: said.get("status") == "ok")
         yield ours
 
