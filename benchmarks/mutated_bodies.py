@@ -13,9 +13,10 @@ _TYPES = (
     b"audio/wav", b"audio/mpeg", b"application/json", b"text/html; charset=latin-9", b"multipart/form-data", b"multipart/form-data; boundary=",
     b"multipart/form-data; boundary=" + b"x" * 300, b"application/x-www-form-urlencoded", b"\xff\xfe", b"a/b; charset=\x01",
 )  # fmt: skip
+# Without `Upgrade: websocket`: uvicorn, under Serve as under FastAPI, says nothing to it on a POST, and no request comes to be.
 _HEADERS = (
     b"Content-Encoding: gzip", b"Content-Length: 5", b"Content-Length: -1", b"Content-Length: 99999999999999999999", b"Content-Length: five",
-    b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked", b"Expect: 100-continue", b"Connection: Upgrade\r\nUpgrade: websocket",
+    b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked", b"Expect: 100-continue",
     b"Authorization: Bearer \xc3\x28", b"Host: a, b", b"Range: bytes=5-1", b"Accept: nonsense", b"X-Empty:", b": no name", b"no colon",
 )  # fmt: skip
 _HOUR_S = 3600
