@@ -129,9 +129,10 @@ def test_a_trial_a_driver_and_a_node_are_lost_and_the_search_comes_to_the_same(l
     same = ("rank", "trial_id", "status", "frozen_layers", "learning_rate", "num_epochs", "best_epoch", "top1", "top5", "cer", "loss")
     assert [{name: row[name] for name in same} for row in again] == [{name: row[name] for name in same} for row in straight]
     assert {row["status"] for row in again} == {"finished"} and len(again) == 3
-    # Each loss cost at most one more start of the trial that it hit, and no other trial ran twice.
+    # Each loss cost one more start of the trial that it hit, and that of the driver a second one: of a trial that ended after Tune
+    # last wrote down where it was, which is begun again, finds its last epoch and ends.
     assert [row["num_starts"] for row in straight] == ["1", "1", "1"]
-    assert 3 < sum(int(row["num_starts"]) for row in again) <= 3 + 3
+    assert 3 < sum(int(row["num_starts"]) for row in again) <= 3 + 4
     wait_for(lambda: find_trial(local_ray) is None)  # no trial leaves its process behind
     best = read_json(str(disturbed / "best.json"))
     assert best["checkpoint"].startswith(str(disturbed)) and (tmp_path / best["checkpoint"] / "config.json").exists()
