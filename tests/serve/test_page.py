@@ -73,7 +73,8 @@ def hold_and_speak(page):
     page.mouse.down()
     playwright.expect(page.locator("#talk-label")).to_have_text("Listening", timeout=20_000)
     page.wait_for_timeout(1200)
-    page.mouse.up()
+    with page.expect_response("**/v1/recognize*"):
+        page.mouse.up()
     playwright.expect(page.locator("#result")).to_be_visible(timeout=20_000)
 
 
