@@ -65,11 +65,11 @@ class Service:
 
     def replicas(self, deployment: str = RECOGNIZER) -> list[psutil.Process]:
         """The processes of a deployment's replicas."""
-        title = f"ray::ServeReplica:{APPLICATION}:{deployment}"
+        title = f":ServeReplica:{APPLICATION}:{deployment}"  # what Ray writes before it depends on what it is doing
         found = []
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
-                if " ".join(process.cmdline()).startswith(title):
+                if title in " ".join(process.cmdline()):
                     found.append(process)
         return found
 

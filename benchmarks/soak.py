@@ -101,13 +101,14 @@ def _watch(ours: Service, memory: dict[int, list[int]], stop: threading.Event) -
 
 
 def _grown(memory: dict[int, list[int]]) -> list[str]:
-    """Replicas that were larger at their end than in the middle of their life: a swap loads a second model, and may keep its room."""
-    found = []
-    for pid, series in memory.items():
-        middle = series[len(series) // 2 : len(series) // 2 + 3]
-        if len(series) >= 12 and min(series[-3:]) - max(middle) > _GROWN_BYTES:
-            found.append(f"replica {pid} has grown from {max(middle) / 2**20:.0f} to {min(series[-3:]) / 2**20:.0f} MiB")
-    return found
+    """Replicas that were larger at their end than any was in the middle of its life: until then, caches fill and swaps load second models."""
+    long = {pid: series for pid, series in memory.items() if len(series) >= 12}
+    usual = max((max(series[len(series) // 2 :][:3]) for series in long.values()), default=0)
+    return [
+        f"replica {pid} has grown to {min(series[-3:]) / 2**20:.0f} MiB from the usual {usual / 2**20:.0f}"
+        for pid, series in long.items()
+        if min(series[-3:]) - usual > _GROWN_BYTES
+    ]
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ _MAX_BATCH_CLIPS = MAX_ONGOING // 2
 _MAX_BATCH_SAMPLES = 64 * audio.SAMPLE_RATE_HZ
 _MAX_FAILURES = 3
 _TRIES = 3
+_ANSWER_TIMEOUT_S = 50.0
+"""Below the `request_timeout_s` of serve/config.yaml: our 503 says when to come again, Serve's 408 says nothing."""
 _DESCRIBE_TIMEOUT_S = 5.0
 _DRAIN_S = 30.0
 """A replica that is to go answers what it has taken, for so long."""
@@ -169,7 +171,7 @@ class RemoteRecognizer:
     async def recognize(self, wave_S: np.ndarray, num_alternatives: int) -> Recognition:
         for tries_left in reversed(range(_TRIES)):
             try:
-                outcome = await self._handle.recognize.remote(wave_S, num_alternatives)
+                outcome = await asyncio.wait_for(self._handle.recognize.remote(wave_S, num_alternatives), _ANSWER_TIMEOUT_S)
                 break
             except RayActorError:
                 # The replica died with the clip in it. To recognise it once more does no harm: another replica, or the next.

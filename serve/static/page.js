@@ -252,7 +252,7 @@ function onKeyDown(event) {
   if (event.key === " " && (!onButton || focus === $("talk"))) { event.preventDefault(); if (!event.repeat) startRecording(); }
   else if (event.key === "0") rejectAll();
   else if (event.key >= "1" && event.key <= "5" && event.key.length === 1) { const button = $("candidates").children[event.key - 1]; if (button && !decided) { choose(event.key - 1); button.focus(); } }
-  else if (event.key === "Enter" && (!onButton || focus.matches(".candidate"))) { event.preventDefault(); confirmChoice(); }
+  else if (event.key === "Enter" && (!onButton || focus === $("talk") || focus.matches(".candidate"))) { event.preventDefault(); confirmChoice(); }
   else onArrow(event);
 }
 

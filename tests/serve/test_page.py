@@ -73,7 +73,8 @@ def hold_and_speak(page):
     page.mouse.down()
     playwright.expect(page.locator("#talk-label")).to_have_text("Listening", timeout=20_000)
     page.wait_for_timeout(1200)
-    page.mouse.up()
+    with page.expect_response("**/v1/recognize*"):
+        page.mouse.up()
     playwright.expect(page.locator("#result")).to_be_visible(timeout=20_000)
 
 
@@ -90,11 +91,14 @@ def test_speak_choose_confirm(page, url, recognizer):
     assert page.complaints == []
 
 
-def test_a_sure_answer_is_chosen_beforehand_and_may_be_rejected(page, recognizer):
+def test_a_sure_answer_is_chosen_beforehand_and_may_be_confirmed_or_rejected(page, recognizer):
     recognizer.answer = SURE
     hold_and_speak(page)
     assert page.locator("#warning").is_hidden()
     assert page.locator(".candidate[aria-checked=true] .name").inner_text() == "hydroxyzine"
+    page.keyboard.press("Enter")  # the focus is still on the button that was held
+    assert page.locator("#outcome").inner_text() == "Confirmed: hydroxyzine"
+    hold_and_speak(page)
     page.keyboard.press("0")
     assert page.locator("#outcome").inner_text().startswith("None of these")
     assert page.locator("#confirm").is_disabled()
