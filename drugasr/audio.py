@@ -27,8 +27,7 @@ def decode(data: bytes) -> np.ndarray:
         wave_S = wave.mean(axis=1)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         if getattr(error, "code", None) != _UNKNOWN_FORMAT:
-            # Without libsndfile's prefix, which holds an address in the memory: the same clip gives the same words.
-            raise _undecodable(data, getattr(error, "error_string", error)) from error
+            raise _undecodable(data, getattr(error, "error_string", error)) from error  # its own text names a buffer by its address
         wave_S, rate_hz = _read_with_ffmpeg(data)
     if not len(wave_S):
         raise AudioError("the clip is empty: it decodes to 0 samples")

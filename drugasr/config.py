@@ -197,10 +197,10 @@ class TuningConfig:
     from its own environment variables."""
     grace_epochs: PositiveInt = 1
     """ASHA stops no trial before this many epochs."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 2
+    reduction_factor: Annotated[int, Field(ge=2)] = 4
     """ASHA keeps one trial in this many at each rung."""
-    max_concurrent: PositiveInt = 2
-    """Trials at the same time; fewer when the cluster has no room for them."""
+    max_concurrent: Annotated[int, Field(ge=0)] = 0
+    """Trials at the same time, fewer when the cluster has no room for them; 0 for as many as it has room for, on CPUs one a core."""
     clip_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training clips that a trial uses."""
     seed: Annotated[int, Field(ge=0)] = 0

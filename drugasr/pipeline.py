@@ -48,12 +48,12 @@ def run(config: Config, storage_uri: str) -> PipelineResult:
     from drugasr.evaluation.calibrating import calibrate
     from drugasr.evaluation.confusions import write_confusions
     from drugasr.training.distributed import train_distributed
-    from drugasr.tuning.search import max_concurrent, search
+    from drugasr.tuning.search import check_search, search
 
     lexicon = read_lexicon(config.lexicon.source, config.lexicon.max_letters, config.lexicon.salts)
     check_base(config.model.base, max(config.tuning.frozen_layers))
     check_stages(config)
-    max_concurrent(config)  # refuses a trial that would never fit
+    check_search(config)  # refuses a trial that would never fit
     recipe_version(config.training.augmentation, config.corpus.noise_folder)  # refuses a folder without noise
     check_storage(storage_uri)
 

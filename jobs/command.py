@@ -47,14 +47,14 @@ def _connect() -> None:
     """Joins the Ray of RAY_ADDRESS (a submitted job has one), or starts one in this process."""
     defaults = {
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-        # On a loaded machine two trials' workers import torch for more than the 60 s of Ray, which then starts them anew, for ever.
+        # On a loaded machine two trials' workers import torch for longer than Ray's 60 s, and are started anew, for ever.
         "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
         "RAY_AIR_NEW_OUTPUT": "0",  # Tune's new output prints a table whatever its verbosity
-        **{"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"},
+        **{"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16384", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"},  # the first: room for all shapes of batches
     }
     os.environ |= (defaults := defaults | {name: os.environ[name] for name in defaults if name in os.environ})
     if os.environ.get("RAY_ADDRESS", "").startswith("http"):
         raise InputError("RAY_ADDRESS is a dashboard's: submit the job (`ray job submit --working-dir . -- python -m jobs...`), or unset it")
     # `local`, and not Ray's default: that joins whatever Ray it finds on the machine.
-    here = {} if "RAY_ADDRESS" in os.environ else {"address": "local", "num_cpus": max(4, os.cpu_count() or 1), "include_dashboard": False}
-    ray.init(logging_level=logging.WARNING, runtime_env={"env_vars": defaults}, **here)
+    here = {"address": "local", "num_cpus": max(4, os.cpu_count() or 1), "include_dashboard": False}
+    ray.init(logging_level=logging.WARNING, runtime_env={"env_vars": defaults}, **({} if "RAY_ADDRESS" in os.environ else here))

@@ -3,37 +3,30 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import numpy as np
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from drugasr.errors import AudioError
 from drugasr.recognition import Recognition
-from serve import problem, transcription, upload
+from serve import page, problem, transcription, upload
 from serve.problem import Problem, unavailable
 from serve.telemetry import Observer, Silent
 from serve.tokens import BearerTokens
 
 MAX_ALTERNATIVES = 5
-_PAGE = Path(__file__).parent / "static" / "index.html"
-# The page may run its own script and talk to this server, nothing else; `blob:` is its audio worklet.
-_PAGE_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+_BINARY = {"type": "string", "format": "binary"}
+_CLIP_TYPES = ("audio/wav", "audio/flac", "audio/mpeg", "audio/ogg", "audio/mp4", "audio/aac", "audio/webm", "application/octet-stream")
 _CLIP_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "audio/*": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
-            },
+            **{media_type: {"schema": _BINARY} for media_type in _CLIP_TYPES},
+            "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BINARY}}},
         },
     }
 }
@@ -59,7 +52,7 @@ def create_api(recognizer: AsyncRecognizer, *, tokens: Sequence[str] = (), obser
     problem.install(app, observer.refused)
     if tokens:
         app.add_middleware(BearerTokens, digests=tokens)
-    page = _PAGE.read_text(encoding="utf-8")
+    page.install(app)
 
     async def hear(data: bytes, num_alternatives: int) -> Recognition:
         # In a thread: decoding 30 s takes long enough to hold up every other request.
@@ -73,14 +66,19 @@ def create_api(recognizer: AsyncRecognizer, *, tokens: Sequence[str] = (), obser
         with _recognizer_errors_as_problems():
             return await recognizer.describe()
 
-    @app.post("/v1/recognize", openapi_extra=_CLIP_BODY)
+    @app.post("/v1/recognize", openapi_extra=_CLIP_BODY, responses=problem.responses(400, 408, 413, 415, 422))
     async def recognize(
         request: Request, num_alternatives: Annotated[int, Query(ge=1, le=MAX_ALTERNATIVES)] = MAX_ALTERNATIVES
     ) -> Recognition:
         """The drug in a clip of up to 30 s and 10 MiB: WAV, FLAC, MP3, OGG, M4A, AAC or WebM."""
         return await hear(await upload.read_clip(request), num_alternatives)
 
-    @app.post("/v1/audio/transcriptions", openapi_extra=_TRANSCRIPTION_BODY, response_class=Response)
+    @app.post(
+        "/v1/audio/transcriptions",
+        openapi_extra=_TRANSCRIPTION_BODY,
+        response_class=Response,
+        responses={200: {"content": transcription.CONTENT}, **problem.responses(400, 404, 408, 413, 415)},
+    )
     async def transcribe(request: Request) -> Response:
         """The same for clients of OpenAI's: the drug and its dose as text, in any of OpenAI's formats."""
         data, form = await upload.read_form(request)
@@ -89,18 +87,18 @@ def create_api(recognizer: AsyncRecognizer, *, tokens: Sequence[str] = (), obser
             raise Problem(404, "the model does not exist: GET /v1/models names the one that is served", code="model_not_found", param="model")
         return transcription.answer(wanted, await hear(data, 1))
 
-    @app.get("/v1/models")
+    @app.get("/v1/models", responses=problem.responses())
     async def models() -> dict[str, Any]:
         return {"object": "list", "data": [_as_model(await describe())]}
 
-    @app.get("/v1/models/{model}")
+    @app.get("/v1/models/{model}", responses=problem.responses(404, 422))
     async def model(model: str) -> dict[str, Any]:
         names = await describe()
         if model not in (*transcription.ALIASES, names["model"]):
             raise Problem(404, "the model does not exist", code="model_not_found", param="model")
         return _as_model(names)
 
-    @app.get("/v1/lexicon")
+    @app.get("/v1/lexicon", responses=problem.responses(422))
     async def search_lexicon(
         query: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1, le=1000)] = 50
     ) -> dict[str, Any]:
@@ -108,7 +106,7 @@ def create_api(recognizer: AsyncRecognizer, *, tokens: Sequence[str] = (), obser
         with _recognizer_errors_as_problems():
             return await recognizer.search_lexicon(query, limit)
 
-    @app.get("/health")
+    @app.get("/health", responses=problem.responses())
     async def health() -> dict[str, str]:
         """200 once the model has answered its warm-up, else 503."""
         with _recognizer_errors_as_problems():
@@ -116,11 +114,6 @@ def create_api(recognizer: AsyncRecognizer, *, tokens: Sequence[str] = (), obser
                 return {"status": "ok", **await recognizer.describe()}
             except BackPressureError:
                 return {"status": "ok"}  # a full queue stands before a model that works
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> HTMLResponse:
-        headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-        return HTMLResponse(page, headers=headers)
 
     return app
 

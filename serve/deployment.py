@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from fastapi import FastAPI
 from ray import serve
+from ray.exceptions import RayActorError
 from ray.serve.config import BackpressureConfig
 from ray.serve.handle import DeploymentHandle
 
@@ -18,10 +19,11 @@ from drugasr import audio
 from drugasr.errors import ConfigError, DrugasrError, ModelError
 from drugasr.recognition import Recognition, Recognizer
 from serve.api import MAX_ALTERNATIVES, create_api
+from serve.audit import AuditLog
 from serve.problem import log_frames
 from serve.search import search
 from serve.settings import ServedModel
-from serve.telemetry import Telemetry
+from serve.telemetry import Both, Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,9 @@ _MAX_BATCH_CLIPS = MAX_ONGOING // 2
 # A batch is padded to its longest clip. 64 s at most bound its memory, and how long a short clip waits beside long ones.
 _MAX_BATCH_SAMPLES = 64 * audio.SAMPLE_RATE_HZ
 _MAX_FAILURES = 3
+_TRIES = 3
+_ANSWER_TIMEOUT_S = 50.0
+"""Below the `request_timeout_s` of serve/config.yaml: our 503 says when to come again, Serve's 408 says nothing."""
 _DESCRIBE_TIMEOUT_S = 5.0
 _DRAIN_S = 30.0
 """A replica that is to go answers what it has taken, for so long."""
@@ -164,7 +169,14 @@ class RemoteRecognizer:
         self._handle = handle
 
     async def recognize(self, wave_S: np.ndarray, num_alternatives: int) -> Recognition:
-        outcome = await self._handle.recognize.remote(wave_S, num_alternatives)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                outcome = await asyncio.wait_for(self._handle.recognize.remote(wave_S, num_alternatives), _ANSWER_TIMEOUT_S)
+                break
+            except RayActorError:
+                # The replica died with the clip in it. To recognise it once more does no harm: another replica, or the next.
+                if not tries_left:
+                    raise
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -182,8 +194,9 @@ class RemoteRecognizer:
 )
 @serve.ingress()
 class Ingress:
-    def __init__(self, recognizer: DeploymentHandle, tokens: tuple[str, ...] = ()):
-        self._recognizer, self._tokens = RemoteRecognizer(recognizer), tokens
+    def __init__(self, recognizer: DeploymentHandle, tokens: tuple[str, ...] = (), audit_folder: str = ""):
+        self._recognizer, self._tokens, self._audit_folder = RemoteRecognizer(recognizer), tokens, audit_folder
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._recognizer, tokens=self._tokens, observer=Telemetry())
+        observer = Both(Telemetry(), AuditLog(self._audit_folder)) if self._audit_folder else Telemetry()
+        return create_api(self._recognizer, tokens=self._tokens, observer=observer)

@@ -6,15 +6,48 @@ Nothing here, nor in the log, repeats what was sent: no audio, no transcript, no
 import logging
 import traceback
 from collections.abc import Callable
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
+
+
+class Error(BaseModel):
+    message: str
+    type: Literal["invalid_request_error", "server_error"]
+    param: str | None
+    """The offending input."""
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """The body of every answer that is no success, for the OpenAPI document."""
+
+    error: Error
+
+
+_MEANINGS = {
+    400: "The clip, the form or a field of it cannot be used",
+    401: "A token is wanted",
+    404: "No such model",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    415: "Not audio that can be decoded, or no form",
+    422: "A parameter of the query cannot be used",
+    503: "Overloaded or not ready: come again after Retry-After",
+}
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What FastAPI's `responses` takes, for the errors of a route; any may want a token, or find the recogniser away."""
+    return {status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in (*statuses, 401, 503)}
 
 
 class Problem(Exception):

@@ -29,6 +29,21 @@ class Silent:
         pass
 
 
+class Both:
+    """Tells two observers."""
+
+    def __init__(self, one: Observer, other: Observer) -> None:
+        self._observers = (one, other)
+
+    def answered(self, recognition: Recognition) -> None:
+        for observer in self._observers:
+            observer.answered(recognition)
+
+    def refused(self, code: str) -> None:
+        for observer in self._observers:
+            observer.refused(code)
+
+
 class Telemetry:
     """Ray's metrics, in the process of an actor."""
 

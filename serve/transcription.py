@@ -29,6 +29,12 @@ class TranscriptionRequest(BaseModel):
     stream: bool = False
 
 
+def _in_form(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field that may be left out: a form has no null."""
+    (kind,) = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    return kind
+
+
 # What the OpenAPI document says of the body, which is read by `serve.upload` rather than by FastAPI.
 BODY_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -36,11 +42,17 @@ BODY_SCHEMA: dict[str, Any] = {
     "properties": {
         "file": {"type": "string", "format": "binary"},
         **{
-            _GRANULARITIES if name == "timestamp_granularities" else name: schema
+            _GRANULARITIES if name == "timestamp_granularities" else name: _in_form(schema)
             for name, schema in TranscriptionRequest.model_json_schema()["properties"].items()
         },
     },
+    # Times of words and segments have a place in one format only.
+    "dependentSchemas": {_GRANULARITIES: {"required": ["response_format"], "properties": {"response_format": {"const": "verbose_json"}}}},
 }
+CONTENT = {media_type: {"schema": {"type": kind}} for media_type, kind in (
+    ("application/json", "object"), ("text/plain", "string"), ("application/x-subrip", "string"), ("text/vtt", "string"), ("text/event-stream", "string"),
+)}  # fmt: skip
+"""The same of the answer."""
 
 
 def read_request(form: FormData) -> TranscriptionRequest:

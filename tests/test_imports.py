@@ -34,7 +34,7 @@ CORPUS_FOR_TRAINING = (
     "drugasr.corpus.schema", "drugasr.corpus.reading", "drugasr.corpus.manifest", "drugasr.corpus.augmentation", "drugasr.corpus.background",
 )  # fmt: skip
 RAY_HERE = (
-    "drugasr.corpus.synthesis", "drugasr.corpus.rate_limit", "drugasr.training.distributed", "drugasr.training.prefix_building", "drugasr.training.cpu_tasks", "drugasr.tuning.search", "drugasr.tuning.searcher", "drugasr.tuning.trainable", "drugasr.tuning.results",
+    "drugasr.corpus.synthesis", "drugasr.corpus.rate_limit", "drugasr.training.distributed", "drugasr.training.prefix_building", "drugasr.training.cpu_tasks", "drugasr.tuning.room", "drugasr.tuning.search", "drugasr.tuning.searcher", "drugasr.tuning.trainable", "drugasr.tuning.results",
     "drugasr.evaluation.batch", "drugasr.evaluation.listening", "drugasr.cluster", "drugasr.pipeline", "jobs", "jobs.*", "serve", "serve.*",
 )  # fmt: skip
 TORCH_HERE = ("drugasr.acoustic*", "drugasr.training*", "drugasr.recognition", "drugasr.evaluation.recognisers*")

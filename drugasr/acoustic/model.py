@@ -85,9 +85,9 @@ def log_softmax(logits_BTV: torch.Tensor) -> np.ndarray:
     return torch.log_softmax(logits_BTV.float(), dim=-1).cpu().numpy()
 
 
-def prepare_inputs(processor: Wav2Vec2Processor, waves: Sequence[np.ndarray]):
-    """`input_values` [B, S] and, where the model uses one, `attention_mask` [B, S]."""
-    return processor.feature_extractor(list(waves), sampling_rate=SAMPLE_RATE_HZ, padding=True, return_tensors="pt")
+def prepare_inputs(processor: Wav2Vec2Processor, waves: Sequence[np.ndarray], multiple: int | None = None):
+    """`input_values` [B, S] and, where the model uses one, `attention_mask` [B, S]; S is a `multiple` of samples, if one is given."""
+    return processor.feature_extractor(list(waves), sampling_rate=SAMPLE_RATE_HZ, padding=True, pad_to_multiple_of=multiple, return_tensors="pt")
 
 
 def frame_s(model: PreTrainedModel) -> float:

@@ -120,10 +120,11 @@ def cut(model: PreTrainedModel, processor: Wav2Vec2Processor, depth: int) -> Spl
     raise ValueError(f"{type(model).__name__} cannot be cut behind its convolution")
 
 
-def pad_states(states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """States [T, C] as one batch [B, T, C], float32, and the mask [B, T] of what is no padding."""
+def pad_states(states: Sequence[torch.Tensor], multiple: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """States [T, C] as one batch [B, T, C], float32, T a `multiple` of frames, and the mask [B, T] of what is no padding."""
     lengths_B = torch.tensor([len(state_TC) for state_TC in states], device=states[0].device)
     states_BTC = pad_sequence([state_TC.float() for state_TC in states], batch_first=True)
+    states_BTC = torch.nn.functional.pad(states_BTC, (0, 0, 0, -states_BTC.shape[1] % multiple))
     return states_BTC, torch.arange(states_BTC.shape[1], device=lengths_B.device) < lengths_B[:, None]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from drugasr.acoustic.dropout import set_dropout
 from drugasr.acoustic.folder import load_model, save_model, start_model
 from drugasr.acoustic.freezing import freeze, freezing_table, set_training_mode
 from drugasr.acoustic.model import frame_s
@@ -246,11 +247,7 @@ class _Training:
         config.mask_time_prob = settings.mask_time_prob or config.mask_time_prob
         # The default of two masks a clip, however short, would hide a third of a drug name.
         config.mask_time_min_masks = 0
-        for module in self.model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = settings.dropout
-            elif isinstance(getattr(module, "dropout", None), float):  # attention drops its weights by itself
-                module.dropout = settings.dropout
+        set_dropout(self.model, settings.dropout)
 
 
 def score(metrics: dict[str, float]) -> float:

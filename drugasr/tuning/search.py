@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.util
-import math
 from collections.abc import Iterator
 from importlib.metadata import version
 
@@ -10,7 +9,6 @@ import ray
 from ray import tune
 
 from drugasr import storage
-from drugasr.cluster import check_capacity, cpus_of_training, total_resources
 from drugasr.config import Config
 from drugasr.corpus.manifest import Manifest
 from drugasr.errors import ConfigError, TrainingError
@@ -21,9 +19,10 @@ from drugasr.tuning.importance import importances
 from drugasr.tuning.mistakes import Mistakes, find_mistakes
 from drugasr.tuning.report import render
 from drugasr.tuning.results import trials_of
+from drugasr.tuning.room import Room, find_room
 from drugasr.tuning.searcher import METRIC, stopper, trials_to_come
 from drugasr.tuning.space import describe, with_params
-from drugasr.tuning.trainable import TrialInputs, is_alone, resources_of, run_trial
+from drugasr.tuning.trainable import TrialInputs, is_alone, run_trial
 from drugasr.tuning.trial import Trial, leaderboard, to_csv
 
 _NUM_KEPT = 2  # the best epoch and the last
@@ -35,6 +34,8 @@ def search(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -
     Writes `trials.csv`, `report.html` and, last, `best.json`; with that, a later call returns at once.
     Raises CapacityError and ConfigError before any work, and TrainingError when no trial gave a model.
     """
+    from drugasr.acoustic.folder import model_config  # transformers: only who trains needs it
+
     best_uri = storage.join(search_uri, "best.json")
     if not storage.exists(best_uri):
         trials = leaderboard(_run(config, corpus_uri, lexicon, search_uri))
@@ -56,6 +57,7 @@ def search(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -
             notes=_notes(config),
             importances=importances(trials),
             mistakes=_mistakes(best, corpus_uri, lexicon, config.cluster.cpus_per_task),
+            num_layers=model_config(config.model.base).num_hidden_layers,
         )
         storage.write_bytes(storage.join(search_uri, "report.html"), page.encode())
         storage.write_json(best_uri, best.to_dict() | {"best_epoch": best.best_epoch, "num_trials": len(trials)})
@@ -64,20 +66,13 @@ def search(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -
     return with_params(config, params)
 
 
-def max_concurrent(config: Config) -> int:
-    """Trials that fit the cluster at once, at most `tuning.max_concurrent`. Raises CapacityError when none does, ConfigError
-    for a logger that is not installed."""
+def check_search(config: Config) -> Room:
+    """What the search of `config` has of the cluster. Raises CapacityError when not one trial fits, ConfigError for a logger that
+    is not installed."""
     for logger in config.tuning.loggers:
         if importlib.util.find_spec(logger) is None:
             raise ConfigError(f"tuning.loggers: {logger!r} is not installed: `pip install {logger}` on every node, or leave it out")
-    trial = trial_config(config)
-    cluster = trial.cluster
-    needed = {"CPU": cpus_of_training(trial) + (0.0 if is_alone(trial) else resources_of(trial)["cpu"])}
-    if cluster.gpus_per_worker:
-        needed["GPU"] = cluster.num_workers * cluster.gpus_per_worker
-    check_capacity("one trial of the search", needed)
-    total = total_resources()
-    return min(config.tuning.max_concurrent, *(math.floor(total[name] / amount + 1e-9) for name, amount in needed.items()))
+    return find_room(trial_config(config))
 
 
 def trial_config(config: Config) -> Config:
@@ -93,14 +88,14 @@ def trial_config(config: Config) -> Config:
 
 
 def _run(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -> list[Trial]:
-    concurrent, tuning, trial = max_concurrent(config), config.tuning, trial_config(config)
+    room, tuning, trial = check_search(config), config.tuning, trial_config(config)
     storage_uri, _, name = search_uri.rpartition("/")
     # Once for all trials: what they freeze is the same in each.
     prefixes = build_prefixes(trial, corpus_uri, storage_uri, sorted(set(tuning.frozen_layers)), tuning.num_trials * tuning.num_epochs)
     trainings_uri = storage.join(search_uri, "trainings")
     inputs = TrialInputs(config=trial, corpus_uri=corpus_uri, lexicon=lexicon, prefixes=prefixes, trainings_uri=trainings_uri)
-    trainable = tune.with_resources(tune.with_parameters(run_trial, inputs=inputs), resources_of(trial))
-    say(f"tuning: up to {tuning.num_trials} trials of up to {tuning.num_epochs} epochs, {concurrent} at a time, {_kind(trial)}")
+    trainable = tune.with_resources(tune.with_parameters(run_trial, inputs=inputs), room.trial)
+    say(f"tuning: up to {tuning.num_trials} trials of up to {tuning.num_epochs} epochs, {room.num_trials} at a time, {_kind(trial)}")
     if tune.Tuner.can_restore(search_uri):
         tuner = tune.Tuner.restore(search_uri, trainable=trainable, resume_unfinished=True, restart_errored=True)
     else:
@@ -112,7 +107,7 @@ def _run(config: Config, corpus_uri: str, lexicon: Lexicon, search_uri: str) -> 
                 search_alg=searcher,
                 num_samples=num_samples,
                 scheduler=stopper(tuning),
-                max_concurrent_trials=concurrent,
+                max_concurrent_trials=room.num_trials,
                 reuse_actors=is_alone(trial),  # the next trial need not import torch
             ),
             run_config=tune.RunConfig(

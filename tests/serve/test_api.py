@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import re
 import time
 from dataclasses import replace
 
@@ -279,11 +280,15 @@ def test_lexicon_search(client):
 
 
 def test_page_needs_nothing_from_elsewhere(client):
-    response = client.get("/")
-    assert response.headers["content-type"].startswith("text/html")
-    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
-    assert "http://" not in response.text and "https://" not in response.text
-    assert "innerHTML" not in response.text
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    parts = [client.get(f"/{part}") for part in re.findall(r'(?:href|src)="([^":]+)"', page.text)]
+    assert {part.headers["content-type"] for part in parts} == {"text/css; charset=utf-8", "text/javascript; charset=utf-8"}
+    for response in (page, *parts):
+        assert response.status_code == 200
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"] and "unsafe" not in response.headers["Content-Security-Policy"]
+        assert "http://" not in response.text and "https://" not in response.text
+        assert "innerHTML" not in response.text
 
 
 def test_schema_names_the_recognition(client):

@@ -1,12 +1,16 @@
 """The deployments on a real Serve, with a recogniser that answers from the length of the clip."""
 
 import asyncio
+import os
+import signal
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 import requests
 from length_recogniser import LengthRecognizer, config_of
@@ -126,6 +130,39 @@ def test_model_and_list_are_swapped_under_load_and_no_request_is_lost(url):
     assert {(answer.json()["model"], answer.json()["lexicon"]) for answer in answers} == {("tiny", "one"), ("other", "two")}
     assert requests.get(f"{url}/health", timeout=10).json() == {"status": "ok", "model": "tiny", "lexicon": "one"}
     assert requests.get(f"{url}/v1/lexicon", timeout=10).json()["lexicon"] == "one"
+
+
+def recogniser_pids():
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if ":ServeReplica:drugasr-test:recognizer" in " ".join(process.cmdline()):
+                found.append(process.pid)
+    return found
+
+
+def test_a_replica_that_is_killed_loses_no_request(url):
+    deploy(served=SERVED)
+    answers, stop = [], threading.Event()
+
+    def ask_on():
+        while not stop.is_set():
+            answers.append(post(url, 0.9))
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask_on) for _ in range(4)]
+        try:
+            wait_for(lambda: len(answers) > 4)
+            (killed,) = recogniser_pids()
+            os.kill(killed, signal.SIGKILL)
+            before = len(answers)
+            wait_for(lambda: len(answers) > before + 8)
+        finally:
+            stop.set()
+        for future in asking:
+            future.result()
+    assert {answer.status_code for answer in answers} == {200}
+    assert killed not in recogniser_pids()
 
 
 def replica_of(user_config):

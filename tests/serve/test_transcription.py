@@ -1,13 +1,9 @@
 """The transcription interface, asked by OpenAI's own client over a real socket."""
 
-import socket
-import threading
-import time
 from dataclasses import replace
 
 import openai
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from test_api import ANSWER, FakeRecognizer, assert_problem, tone
 
@@ -18,19 +14,11 @@ HEARD = replace(ANSWER, words=(Word(word="hydroxizine", start=0.2, end=0.9, conf
 
 
 @pytest.fixture(scope="module")
-def url():
+def url(listening):
     recognizer = FakeRecognizer()
     recognizer.answer = HEARD
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_api(recognizer), log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        server.should_exit = True
-        thread.join(10)
+    with listening(create_api(recognizer)) as address:
+        yield f"{address}/v1"
 
 
 @pytest.fixture

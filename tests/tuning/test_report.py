@@ -138,6 +138,26 @@ def test_what_else_was_searched_and_what_mattered():
     assert "finished, begun 2 times" in page.text
 
 
+def test_the_claim_of_2022_stands_beside_the_trials_that_trained_as_many_layers():
+    better = trial("better", 4, 1e-3, "finished", epoch(1, 0.55))
+    worse = trial("worse", 4, 1e-4, "stopped early", epoch(1, 0.35))
+    html = render([GOOD, better, worse], title="Tuning", facts={}, num_layers=6)
+    assert "this model has 4 frozen (the dashed line on the map): the best trial there came to a top-1 of 55.0 %" in Page(html).text
+    assert "last two layers trained, as in 2022" in html
+    assert "no trial here has a result there" in Page(render([GOOD], title="Tuning", facts={}, num_layers=6)).text
+    unknown = page_of(GOOD)
+    assert "30 parameter tensors" in unknown and "dashed line" not in unknown and "last two layers" not in unknown
+
+
+def test_labels_that_would_cover_one_another_stand_together():
+    same = [trial(f"t{i}", 2, 1e-3, "finished", epoch(1, 0.5)) for i in range(5)]
+    apart = [trial("low", 0, 1e-5, "finished", epoch(1, 0.2))]
+    html = page_of(*same, *apart)
+    # In the map and in each of the three curves; the loss is the same for all six.
+    assert html.count(">#1 #2 #3 …<") == 4
+    assert html.count(">#6<") == 2 + 1 + 1  # CER and top-1, the map, the timeline
+
+
 def test_mistakes_can_be_listened_to_offline():
     nasty = "<script>x</script>"
     clips = tuple(WorstClip(said=nasty, heard=f"other {i}", voice="tone:a", margin=i - 5.5, flac=bytes([102, i] * 8000)) for i in range(10))

@@ -20,6 +20,12 @@ def test_every_layer_count_comes_equally_often_and_every_part_of_the_range_once(
     assert sorted(parts) == list(range(12))
 
 
+@pytest.mark.parametrize("searcher", ["hypercube", "grid"])
+def test_what_freezes_most_comes_first_for_it_costs_least(tiny, searcher):
+    points = sample_points(dataclasses.replace(tiny.tuning, num_trials=9, searcher=searcher, frozen_layers=(2, 0, 5)))
+    assert [point["frozen_layers"] for point in points] == [5, 5, 5, 2, 2, 2, 0, 0, 0]
+
+
 def test_the_seed_decides(tiny):
     assert sample_points(tiny.tuning) == sample_points(tiny.tuning)
     assert sample_points(tiny.tuning) != sample_points(dataclasses.replace(tiny.tuning, seed=1))
