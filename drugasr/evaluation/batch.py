@@ -60,7 +60,8 @@ def compare(
         _sweep(predictions_uri, keys)
         storage.write_json(metrics_uri, comparison | {"keys": keys})
     comparison = storage.read_json(metrics_uri)
-    measured = comparison["recognisers"]
+    # As they were asked for: the file has them in the order of the alphabet.
+    measured = comparison["recognisers"] = {spec.name: comparison["recognisers"][spec.name] for spec in specs}
     say(format_table(next(iter(measured.values()))) if len(measured) == 1 else format_comparison(comparison))
     return comparison
 

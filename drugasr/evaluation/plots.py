@@ -1,6 +1,7 @@
 """The plots of a comparison, as SVG text. A recogniser keeps its colour through all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -11,6 +12,8 @@ from drugasr.evaluation.intervals import Interval
 from drugasr.evaluation.metrics import NO_NOISE, NUM_RANKS, SNR_BANDS, Scores
 from drugasr.tuning.svg import COLOURS, STYLE, TEXT, to_svg
 
+# Place, top-1, its interval, and the colour.
+Point = tuple[float, float, Interval | None, str]
 _GROUPS = {"by_seen": "names in training", "by_dose": "dose", "by_engine": "engine", "by_accent": "accent", "by_voice": "voice"}
 _MAX_GROUPS = 40  # of one kind; more would make a plot that nobody reads
 
@@ -32,9 +35,10 @@ def accuracy_by_snr(comparison: Comparison) -> str:
     present = [band for band in bands if any(band in measured["by_snr"] for measured in comparison["recognisers"].values())]
 
     def draw(axes: Axes) -> None:
-        for x, _, point, interval, colour in _points(comparison, "by_snr", present):
+        points = list(_points(comparison, "by_snr", present))
+        for x, point, interval, colour in points:
             axes.errorbar([x], [100 * point], yerr=_bars(point, interval), fmt="o", color=colour, capsize=3, markersize=5)
-        axes.set(ylabel="top-1, percent", ylim=(-3, 103), xlim=(-0.6, max(len(present) - 1, 0) + 0.6))
+        axes.set(ylabel="top-1, percent", ylim=_range(points), xlim=(-0.6, max(len(present) - 1, 0) + 0.6))
         axes.set_xticks(range(len(present)), present)
         axes.grid(axis="x", visible=False)
 
@@ -98,28 +102,34 @@ def accuracy_by_group(comparison: Comparison) -> str:
             rows += [(by, name) for name in sorted(names)[:_MAX_GROUPS]]
 
     def draw(axes: Axes) -> None:
-        for by in _GROUPS:
-            for y, _, point, interval, colour in _points(comparison, by, [name if own == by else None for own, name in rows]):
-                axes.errorbar([100 * point], [y], xerr=_bars(point, interval), fmt="o", color=colour, capsize=2, markersize=4, linewidth=1.2)
+        points = [point for by in _GROUPS for point in _points(comparison, by, [name if own == by else None for own, name in rows])]
+        for y, point, interval, colour in points:
+            axes.errorbar([100 * point], [y], xerr=_bars(point, interval), fmt="o", color=colour, capsize=2, markersize=4, linewidth=1.2)
         axes.set_yticks(range(len(rows)), [f"{_GROUPS[by]}: {name}" for by, name in rows])
         for i in (i for i in range(1, len(rows)) if rows[i][0] != rows[i - 1][0]):
             axes.axhline(i - 0.5, color=TEXT, linewidth=0.6, alpha=0.4)
-        axes.set(xlabel="top-1, percent", xlim=(-3, 103), ylim=(len(rows) - 0.4, -0.6))
+        axes.set(xlabel="top-1, percent", xlim=_range(points), ylim=(len(rows) - 0.4, -0.6))
         axes.grid(axis="y", visible=False)
 
     height = 0.9 + len(rows) * max(0.3, 0.1 * len(comparison["recognisers"]))
     return _figure((11, height), draw, "groups", "Top-1 of every recogniser by group of clips")
 
 
-def _points(comparison: Comparison, by: str, groups: Sequence[str | None]):
-    """Place, recogniser, top-1, its interval and the colour, the recognisers side by side at each group."""
+def _points(comparison: Comparison, by: str, groups: Sequence[str | None]) -> Iterator[Point]:
+    """The recognisers side by side at each group."""
     step = 0.7 / max(1, len(comparison["recognisers"]))
-    for number, (name, measured) in enumerate(comparison["recognisers"].items()):
+    for number, measured in enumerate(comparison["recognisers"].values()):
         for place, group in enumerate(groups):
             scores = measured[by].get(group) if group is not None else None  # type: ignore[literal-required]
             if scores and (found := first_rank(scores))[1] is not None:
                 x = place + step * (number - (len(comparison["recognisers"]) - 1) / 2)
-                yield x, name, found[1], _interval_of(measured, by, group, found[0]), colour_of(number)
+                yield x, found[1], _interval_of(measured, by, group, found[0]), colour_of(number)
+
+
+def _range(points: Sequence[Point]) -> tuple[float, float]:
+    """Of the axis, in percent: what is above 80 everywhere would else be a crowd at one end."""
+    lowest = min((min(point, interval[0] if interval else point) for _, point, interval, _ in points), default=0.0)
+    return max(0.0, 10 * math.floor(10 * lowest)) - 2, 102
 
 
 def _interval_of(measured: Measured, by: str, group: str, score: str) -> Interval | None:
