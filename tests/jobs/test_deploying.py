@@ -11,7 +11,7 @@ def test_the_served_list_is_the_trained_one(tmp_path):
     config = yaml.safe_load((tmp_path / "serve.yaml").read_text())
     args = config["applications"][0]["args"]
     written = {"model": "/models/one", "lexicon": "/lists/formulary.csv", "salts": "strip", "num_replicas": 2, "max_replicas": 0, "cpus_per_replica": 1.0}
-    assert args == written | {"review": {}, "tokens_file": ""}
+    assert args == written | {"review": {}, "tokens_file": "", "audit_folder": ""}
 
 
 def test_the_shipped_config_names_every_argument(pytestconfig):
