@@ -4,7 +4,7 @@ STORAGE ?= $(CURDIR)/build/demo
 LEXICON ?= top500
 VENV := $(CURDIR)/.venv
 PY := $(VENV)/bin/python
-BENCHMARKS := ranking synthesis training tuning searchers
+BENCHMARKS := ranking synthesis training tuning searchers serving
 export RAY_USAGE_STATS_ENABLED := 0
 
 .PHONY: install demo serve compare test bench
